@@ -1,0 +1,294 @@
+//! The decision: may this user act in that tenant now, and with what. The only place where it is
+//! decided. The laws that it obeys are tests in `tests/laws.rs` and `tests/oracle.rs`.
+
+use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+
+use crate::{
+    permission::{self, Permissions, UNMASK_PII},
+    refusal::Refusal,
+    relationship::{
+        Access, Approval, Phase, Relationship, RelationshipKind, RelationshipState, acr_rank,
+    },
+    roles::UserRole,
+    tenant::TenantStatus,
+};
+
+/// What somebody wants: taken from the request and from the verified subject token, before any
+/// state is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The person.
+    pub user: UserId,
+    /// The person's own tenant, as the subject token names it.
+    pub home: TenantId,
+    /// The tenant to act in; `None` where the name given is no id of a tenant.
+    pub target: Option<TenantId>,
+    /// Whether the subject token permits switching at all.
+    pub may_switch: bool,
+    /// The permissions asked for; `None`: the default of the relationship.
+    pub scope: Option<Scope>,
+    /// Why.
+    pub purpose: Option<Purpose>,
+    /// How strongly the user authenticated.
+    pub acr: Option<String>,
+    /// When the user authenticated.
+    pub auth_time: Option<Ts>,
+    /// Through which identity provider.
+    pub idp: Option<String>,
+}
+
+/// The client as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFacts {
+    /// Enabled, and unchanged since it was authenticated.
+    pub is_usable: bool,
+    /// The most that it may ask for.
+    pub permissions: Permissions,
+}
+
+/// The person, the login and the person's own tenant as they are now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectFacts {
+    /// A key of the subject token was revoked after it was issued.
+    pub is_revoked: bool,
+    /// When the login session ends; `None` where it is over or never was.
+    pub session_ends_at: Option<Ts>,
+    /// Neither disabled nor deleted.
+    pub is_active: bool,
+    /// Ends with the person's contract, where that is known.
+    pub ends_at: Option<Ts>,
+    /// Roles in the own tenant.
+    pub roles: Vec<UserRole>,
+    /// The own tenant.
+    pub home: TenantStatus,
+}
+
+/// The tenant to act in as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// Which one.
+    pub id: TenantId,
+    /// Where it stands.
+    pub status: TenantStatus,
+    /// Its access switch.
+    pub access: Access,
+}
+
+/// Everything the decision depends on, loaded in one read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The client.
+    pub client: ClientFacts,
+    /// Who asks.
+    pub subject: SubjectFacts,
+    /// What the resource server understands; `None` where the audience is unknown, takes no
+    /// delegated tokens, or is not for this client.
+    pub audience: Option<Permissions>,
+    /// Where to act; `None` where there is no such tenant.
+    pub target: Option<TargetFacts>,
+    /// The current edges from any tenant to any other that were found for this wish, at most one of
+    /// each kind and pair. Edges that do not lead from home to target are ignored.
+    pub relationships: Vec<Relationship>,
+}
+
+/// Bounds that the deployment sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Life of a delegated token in seconds; at most [`Limits::MAX_TTL_SECS`].
+    pub ttl_secs: i64,
+}
+
+impl Limits {
+    /// No delegated token lives longer, whatever is configured.
+    pub const MAX_TTL_SECS: i64 = 900;
+}
+
+/// What was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mandate {
+    /// The tenant to act in.
+    pub tenant: TenantId,
+    /// Under which relationship.
+    pub relationship: RelationshipId,
+    /// Exactly these permissions.
+    pub scope: Scope,
+    /// The roles by which the user entered.
+    pub roles: Vec<UserRole>,
+    /// End of the token.
+    pub expires_at: Ts,
+    /// End of the delegation: as long as it can be renewed by exchanging again.
+    pub delegation_ends_at: Ts,
+}
+
+/// Decides. Pure and total; the checks stand in the order in which a refusal may become visible:
+/// whatever would tell something about the target comes before whatever only an established
+/// relationship may answer.
+pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Mandate, Refusal> {
+    if !facts.client.is_usable {
+        return Err(Refusal::ClientUnusable);
+    }
+    let session_ends_at = subject(&facts.subject, wish, now)?;
+    let audience = facts.audience.as_ref().ok_or(Refusal::AudienceNotAllowed)?;
+    let target = target(facts, wish)?;
+
+    // A partner may hold an edge of each kind. The first that grants wins; if none does, the answer
+    // is that of the edge that came furthest, so that a trust that never was hides no step-up.
+    let mut refusals = Vec::new();
+    for kind in [RelationshipKind::Manages, RelationshipKind::Trust] {
+        let edge = facts
+            .relationships
+            .iter()
+            .find(|r| r.kind == kind && r.partner == wish.home && r.customer == target.id);
+        let Some(edge) = edge else { continue };
+        let granted = enter(edge, target.access, facts, wish, now)
+            .and_then(|roles| Ok((scope(edge, &roles, target.access, facts, audience, wish)?, roles)))
+            .and_then(|(scope, roles)| mandate(edge, scope, roles, session_ends_at, facts, limits, now));
+        match granted {
+            Ok(mandate) => return Ok(mandate),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(refusals.into_iter().max().unwrap_or(Refusal::NoRelationship))
+}
+
+/// Is the person still who may ask? Answers when the login ends.
+fn subject(subject: &SubjectFacts, wish: &Wish, now: Ts) -> Result<Ts, Refusal> {
+    if subject.is_revoked {
+        return Err(Refusal::SubjectRevoked);
+    }
+    let session_ends_at = subject.session_ends_at.filter(|end| now < *end);
+    let session_ends_at = session_ends_at.ok_or(Refusal::SessionEnded)?;
+    if !subject.is_active || subject.ends_at.is_some_and(|end| now >= end) {
+        return Err(Refusal::UserInactive);
+    }
+    if subject.home != TenantStatus::Active {
+        return Err(Refusal::HomeTenantInactive);
+    }
+    if !wish.may_switch {
+        return Err(Refusal::SwitchNotPermitted);
+    }
+    Ok(session_ends_at)
+}
+
+/// Is there a tenant to enter?
+fn target(facts: &Facts, wish: &Wish) -> Result<TargetFacts, Refusal> {
+    let target = facts.target.filter(|t| Some(t.id) == wish.target).ok_or(Refusal::TenantUnknown)?;
+    if target.id == wish.home {
+        return Err(Refusal::TenantIsHome);
+    }
+    if target.status != TenantStatus::Active {
+        return Err(Refusal::TenantInactive);
+    }
+    Ok(target)
+}
+
+/// May this person enter under this edge now? Answers the roles that fit.
+fn enter(
+    edge: &Relationship,
+    tenant_access: Access,
+    facts: &Facts,
+    wish: &Wish,
+    now: Ts,
+) -> Result<Vec<UserRole>, Refusal> {
+    match edge.phase(now) {
+        Phase::Stored(RelationshipState::Active) => {}
+        Phase::Stored(RelationshipState::Requested) => return Err(Refusal::RelationshipRequested),
+        Phase::Stored(RelationshipState::Declined | RelationshipState::Expired) => {
+            return Err(Refusal::RelationshipDeclined);
+        }
+        Phase::Stored(RelationshipState::Suspended) => return Err(Refusal::RelationshipSuspended),
+        Phase::Stored(RelationshipState::Ended) | Phase::Expired => {
+            return Err(Refusal::RelationshipEnded);
+        }
+        Phase::Scheduled => return Err(Refusal::RelationshipNotStarted),
+    }
+    if tenant_access.min(edge.access) == Access::Off {
+        return Err(Refusal::PartnerAccessOff);
+    }
+    let fits = |role: &UserRole| role.reach(edge.kind).is_some();
+    let roles: Vec<_> = facts.subject.roles.iter().copied().filter(fits).collect();
+    if roles.is_empty() {
+        return Err(Refusal::RoleNotCovered);
+    }
+    let conditions = &edge.conditions;
+    if !conditions.assigned_to.is_empty() && !conditions.assigned_to.contains(&wish.user) {
+        return Err(Refusal::NotAssigned);
+    }
+    let is_trusted = |idp: &String| conditions.trusted_idps.contains(idp);
+    if !conditions.trusted_idps.is_empty() && !wish.idp.as_ref().is_some_and(is_trusted) {
+        return Err(Refusal::IdpNotTrusted);
+    }
+
+    // From here on the relationship is established as active for this user: answers may differ.
+    let rank = |acr: &Option<String>| acr.as_deref().map_or(0, acr_rank);
+    let is_too_weak = conditions.min_acr.is_some()
+        && (rank(&wish.acr) == 0 || rank(&wish.acr) < rank(&conditions.min_acr));
+    let is_too_old = conditions.max_age_secs.is_some_and(|max_age| {
+        wish.auth_time.is_none_or(|at| now >= at.plus_secs(max_age.saturating_add(1)))
+    });
+    if is_too_weak || is_too_old {
+        return Err(Refusal::StepUpRequired);
+    }
+    if edge.approval == Approval::EachTime {
+        return Err(Refusal::ApprovalRequired);
+    }
+    if conditions.require_purpose && wish.purpose.is_none() {
+        return Err(Refusal::PurposeRequired);
+    }
+    Ok(roles)
+}
+
+/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable.
+fn scope(
+    edge: &Relationship,
+    roles: &[UserRole],
+    tenant_access: Access,
+    facts: &Facts,
+    audience: &Permissions,
+    wish: &Wish,
+) -> Result<Scope, Refusal> {
+    let held = edge.permissions();
+    let asked = wish.scope.clone().unwrap_or_else(|| match &edge.custom_permissions {
+        Some(custom) => custom.exact().filtered(permission::is_read_only),
+        None => edge.role.default_scope().exact(),
+    });
+    let reach: Vec<_> = roles.iter().filter_map(|role| role.reach(edge.kind)).collect();
+    let is_restricted = tenant_access.min(edge.access) == Access::Restricted;
+    let granted = asked.filtered(|p| {
+        reach.iter().any(|set| set.allows(p))
+            && held.allows(p)
+            && facts.client.permissions.allows(p)
+            && audience.allows(p)
+            && (!is_restricted || permission::is_read_only(p))
+            && (p != UNMASK_PII || wish.purpose.is_some())
+            && !permission::is_never_delegable(p)
+    });
+    if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
+}
+
+/// exp = min(now + ttl, session end, relationship end, user end), in whole seconds.
+fn mandate(
+    edge: &Relationship,
+    scope: Scope,
+    roles: Vec<UserRole>,
+    session_ends_at: Ts,
+    facts: &Facts,
+    limits: Limits,
+    now: Ts,
+) -> Result<Mandate, Refusal> {
+    let ends = [Some(session_ends_at), edge.ends_at, facts.subject.ends_at];
+    let delegation_ends_at = ends.into_iter().flatten().min().unwrap_or(session_ends_at);
+    let ttl = limits.ttl_secs.clamp(0, Limits::MAX_TTL_SECS);
+    let expires_at = Ts::from_secs(now.plus_secs(ttl).min(delegation_ends_at).secs());
+    if expires_at <= now {
+        return Err(Refusal::NoTimeLeft);
+    }
+    Ok(Mandate {
+        tenant: edge.customer,
+        relationship: edge.id,
+        scope,
+        roles,
+        expires_at,
+        delegation_ends_at,
+    })
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod decision;
+pub mod permission;
+pub mod policy;
+pub mod refusal;
+pub mod relationship;
+pub mod roles;
+pub mod tenant;
+pub mod words;
+
+pub use decision::{Facts, Limits, Mandate, Wish, decide};
+pub use permission::Permissions;
+pub use policy::{Caller, Permit};
+pub use refusal::Refusal;
+pub use relationship::{Access, Relationship, RelationshipKind, RelationshipState};
+pub use roles::{RelationshipRole, UserRole};
+pub use tenant::TenantStatus;

@@ -1,0 +1,132 @@
+//! Who may change what. Every verb that changes something takes a [`Permit`], and only this module
+//! can make one: a verb cannot be called without having asked.
+
+use procura_token::{ClientId, SessionId, TenantId, UserId};
+
+use crate::{
+    relationship::{Relationship, Side},
+    roles::UserRole,
+};
+
+/// A person calling the management API with a home token, or the operator's own hand on the
+/// command line. Delegated tokens and client-credentials tokens never become a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The person.
+    pub user: UserId,
+    /// The person's own tenant.
+    pub tenant: TenantId,
+    /// The person's roles there.
+    pub roles: Vec<UserRole>,
+    /// The login session.
+    pub session: SessionId,
+    /// The client through which the call comes.
+    pub client: ClientId,
+}
+
+/// Proof that the policy said yes. It names the side on which its holder acts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    side: Side,
+    tenant: TenantId,
+}
+
+impl Permit {
+    /// On which side of a relationship its holder acts.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The tenant whose data may be changed.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+}
+
+/// The policy said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The caller may know that the thing exists, and may not do this to it.
+    Forbidden,
+    /// The caller may not even know that it exists.
+    Hidden,
+}
+
+impl Caller {
+    /// Whether the caller holds this role.
+    #[must_use]
+    pub fn is(&self, role: UserRole) -> bool {
+        self.roles.contains(&role)
+    }
+
+    fn permit(side: Side, tenant: TenantId) -> Permit {
+        Permit { side, tenant }
+    }
+
+    /// Administer a tenant from within: its trusts, its access switch, its users.
+    pub fn administer(&self, tenant: TenantId) -> Result<Permit, Denied> {
+        if self.tenant == tenant && self.is(UserRole::TenantAdmin) {
+            return Ok(Self::permit(Side::Customer, tenant));
+        }
+        if self.is(UserRole::SuperAdmin) {
+            return Ok(Self::permit(Side::Operator, tenant));
+        }
+        Err(if self.tenant == tenant { Denied::Forbidden } else { Denied::Hidden })
+    }
+
+    /// Switch partner access to the caller's own tenant. The operator has no hand in it.
+    pub fn switch_access(&self) -> Result<Permit, Denied> {
+        if self.is(UserRole::TenantAdmin) {
+            return Ok(Self::permit(Side::Customer, self.tenant));
+        }
+        Err(Denied::Forbidden)
+    }
+
+    /// Speak for the own tenant as a partner: request, provision, assign.
+    pub fn represent_partner(&self) -> Result<Permit, Denied> {
+        if self.is(UserRole::PartnerAdmin) {
+            return Ok(Self::permit(Side::Partner, self.tenant));
+        }
+        Err(Denied::Forbidden)
+    }
+
+    /// Take a step in a relationship, on whichever side the caller stands.
+    pub fn step(&self, relationship: &Relationship) -> Result<Permit, Denied> {
+        let is_customer = self.tenant == relationship.customer;
+        let is_partner = self.tenant == relationship.partner;
+        if is_customer && self.is(UserRole::TenantAdmin) {
+            Ok(Self::permit(Side::Customer, relationship.customer))
+        } else if is_partner && self.is(UserRole::PartnerAdmin) {
+            Ok(Self::permit(Side::Partner, relationship.partner))
+        } else if self.is(UserRole::SuperAdmin) {
+            Ok(Self::permit(Side::Operator, relationship.customer))
+        } else if is_customer || is_partner {
+            Err(Denied::Forbidden)
+        } else {
+            Err(Denied::Hidden)
+        }
+    }
+
+    /// See one's own tenant's side of a list, such as the audit log; the operator sees all.
+    pub fn read(&self, tenant: TenantId) -> Result<(), Denied> {
+        let may_read = self.is(UserRole::TenantAdmin)
+            || self.is(UserRole::PartnerAdmin)
+            || self.is(UserRole::PartnerAuditor);
+        match self.tenant == tenant {
+            true if may_read => Ok(()),
+            _ if self.is(UserRole::SuperAdmin) => Ok(()),
+            true => Err(Denied::Forbidden),
+            false => Err(Denied::Hidden),
+        }
+    }
+
+    /// Whether the caller may list the tenants that the own tenant manages.
+    pub fn list_managed(&self) -> Result<(), Denied> {
+        if self.roles.iter().any(|role| role.is_partner_role() || *role == UserRole::TenantAdmin) {
+            return Ok(());
+        }
+        Err(Denied::Forbidden)
+    }
+}

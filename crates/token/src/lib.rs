@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+pub mod claims;
+pub mod crypto;
+pub mod ids;
+pub mod jwk;
+pub mod jws;
+pub mod revocation;
+pub mod scope;
+#[cfg(feature = "issue")]
+pub mod signing;
+pub mod time;
+
+pub use claims::{AccessClaims, Act, Kind, Purpose};
+pub use ids::{
+    AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId, RelationshipId,
+    SessionId, TenantId, UserId,
+};
+pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
+pub use jws::Rejection;
+pub use revocation::{Key, KeyHash, Seq};
+pub use scope::Scope;
+pub use time::Ts;
