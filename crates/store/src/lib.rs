@@ -1,1 +1,26 @@
-//! t
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod clients;
+pub mod codes;
+mod connect;
+pub mod delegations;
+mod error;
+mod facts;
+pub mod invitations;
+pub mod keys;
+pub mod ledger;
+pub mod relationships;
+pub mod revocations;
+mod row;
+pub mod sessions;
+pub mod tenants;
+mod tx;
+pub mod users;
+
+pub use connect::{Location, Store};
+pub use error::Error;
+pub use tx::{Committed, Tx};
+
+/// What every method here answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

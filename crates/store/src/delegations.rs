@@ -1,0 +1,102 @@
+//! Delegations: one user's running session in one customer tenant, under one relationship, through
+//! one client.
+
+use procura_token::{ClientId, DelegationId, RelationshipId, SessionId, TenantId, Ts, UserId};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Result, Store, Tx, row::Columns};
+
+/// A running or ended delegation.
+#[derive(Clone, Debug)]
+pub struct Delegation {
+    /// Its id; `dlg` in tokens.
+    pub id: DelegationId,
+    /// The login session it hangs on.
+    pub session: SessionId,
+    /// The relationship it hangs on.
+    pub relationship: RelationshipId,
+    /// The client it came through.
+    pub client: ClientId,
+    /// The person.
+    pub user: UserId,
+    /// The person's tenant.
+    pub actor_tenant: TenantId,
+    /// Where the person acts.
+    pub tenant: TenantId,
+    /// As long as it can be renewed.
+    pub ends_at: Ts,
+    /// When it was ended before that.
+    pub ended_at: Option<Ts>,
+}
+
+fn delegation(row: &SqliteRow) -> Result<Delegation> {
+    Ok(Delegation {
+        id: row.parsed("id")?,
+        session: row.parsed("session_id")?,
+        relationship: row.parsed("relationship_id")?,
+        client: row.parsed("client_id")?,
+        user: row.parsed("user_id")?,
+        actor_tenant: row.parsed("actor_tenant_id")?,
+        tenant: row.parsed("tenant_id")?,
+        ends_at: row.ts("ends_at")?,
+        ended_at: row.opt_ts("ended_at")?,
+    })
+}
+
+impl Store {
+    /// A delegation in this tenant.
+    pub async fn find_delegation(
+        &self,
+        tenant: TenantId,
+        id: DelegationId,
+    ) -> Result<Option<Delegation>> {
+        const FIND: &str = "SELECT * FROM delegations WHERE tenant_id = $1 AND id = $2";
+        let row = sqlx::query(FIND)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(delegation).transpose()
+    }
+}
+
+impl Tx {
+    /// Ends all running delegations in a tenant; answers how many there were.
+    pub async fn end_delegations_in(&mut self, tenant: TenantId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE tenant_id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, tenant.to_string()).await
+    }
+
+    /// Ends all running delegations under a relationship.
+    pub async fn end_delegations_under(&mut self, relationship: RelationshipId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE relationship_id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, relationship.to_string()).await
+    }
+
+    /// Ends all running delegations of a person.
+    pub async fn end_delegations_of(&mut self, user: UserId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE user_id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, user.to_string()).await
+    }
+
+    /// Ends one delegation.
+    pub async fn end_delegation(&mut self, id: DelegationId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, id.to_string()).await
+    }
+
+    /// Those past their end are put away too, but not counted: nobody was using them.
+    async fn end(&mut self, statement: &'static str, id: String) -> Result<u64> {
+        let now = self.now();
+        let rows = sqlx::query(statement).bind(id).bind(now.0).fetch_all(self.connection()).await?;
+        let mut ended = 0;
+        for row in &rows {
+            ended += u64::from(row.ts("ends_at")? > now);
+        }
+        Ok(ended)
+    }
+}

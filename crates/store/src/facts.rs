@@ -1,0 +1,140 @@
+//! One read → `Facts`, for all exchanges that wait together.
+
+use procura_domain::{
+    Facts, Relationship,
+    decision::{ClientFacts, SubjectFacts, TargetFacts},
+};
+use procura_token::{DelegationId, Ts};
+use serde::Serialize;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    Error, Result,
+    ledger::Exchange,
+    relationships::relationship,
+    row::{Columns, json},
+};
+
+/// The facts of one exchange, and the delegations that already run.
+pub(crate) struct Loaded {
+    pub facts: Facts,
+    /// By relationship: the running delegation of this session and client.
+    pub running: Vec<(procura_token::RelationshipId, DelegationId, Ts)>,
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    client: &'a str,
+    session: String,
+    user: String,
+    home: String,
+    audience: &'a str,
+    target: Option<String>,
+    slug: Option<&'a str>,
+}
+
+/// Loads the facts of all exchanges in one statement, in their order.
+///
+/// Every row of the answer belongs to one exchange and at most one edge; an exchange with an edge of
+/// each kind has two rows.
+pub(crate) async fn load(
+    connection: &mut SqliteConnection,
+    exchanges: &[&Exchange],
+) -> Result<Vec<Loaded>> {
+    const LOAD: &str = "SELECT w.key AS ix, \
+        c.status AS client_status, c.version AS client_version, \
+        s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
+        u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
+        h.status AS home_status, \
+        a.accepts_delegated, a.permissions AS audience_permissions, \
+        t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
+        r.*, d.id AS delegation_id, d.ends_at AS delegation_ends_at \
+        FROM json_each($1) w \
+        LEFT JOIN clients c ON c.id = w.value->>'$.client' \
+        LEFT JOIN sessions s ON s.id = w.value->>'$.session' AND s.user_id = w.value->>'$.user' \
+        LEFT JOIN users u ON u.id = w.value->>'$.user' AND u.tenant_id = w.value->>'$.home' \
+        LEFT JOIN tenants h ON h.id = w.value->>'$.home' \
+        LEFT JOIN resource_servers a ON a.audience = w.value->>'$.audience' \
+        LEFT JOIN tenants t ON t.id = coalesce(w.value->>'$.target', \
+            (SELECT id FROM tenants WHERE slug = w.value->>'$.slug')) \
+        LEFT JOIN relationships r ON r.partner_id = h.id AND r.customer_id = t.id AND r.is_current = 1 \
+        LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
+            AND d.client_id = c.id AND d.ended_at IS NULL";
+    let questions: Vec<_> = exchanges.iter().map(|exchange| question(exchange)).collect();
+    let rows = sqlx::query(LOAD).bind(json(&questions)?).fetch_all(connection).await?;
+    let mut loaded: Vec<Option<Loaded>> = exchanges.iter().map(|_| None).collect();
+    for row in &rows {
+        let ix = usize::try_from(row.int("ix")?).map_err(|_| Error::Corrupt)?;
+        let exchange = exchanges.get(ix).ok_or(Error::Corrupt)?;
+        let slot = loaded.get_mut(ix).ok_or(Error::Corrupt)?;
+        let entry = match slot {
+            Some(entry) => entry,
+            None => slot.insert(Loaded { facts: facts(row, exchange)?, running: Vec::new() }),
+        };
+        if let Some((edge, running)) = edge(row)? {
+            entry.running.extend(running.map(|(id, ends_at)| (edge.id, id, ends_at)));
+            entry.facts.relationships.push(edge);
+        }
+    }
+    loaded.into_iter().collect::<Option<Vec<_>>>().ok_or(Error::Corrupt)
+}
+
+fn question(exchange: &Exchange) -> Question<'_> {
+    Question {
+        client: exchange.client.id.as_str(),
+        session: exchange.session.to_string(),
+        user: exchange.wish.user.to_string(),
+        home: exchange.wish.home.to_string(),
+        audience: &exchange.audience,
+        target: exchange.wish.target.map(|id| id.to_string()),
+        slug: exchange.target_slug.as_deref(),
+    }
+}
+
+fn facts(row: &SqliteRow, exchange: &Exchange) -> Result<Facts> {
+    let is_known_client = exchange.client.audiences.contains(&exchange.audience);
+    let takes_delegated = row.opt_int("accepts_delegated")? == Some(1);
+    let audience = row.opt_parsed("audience_permissions")?;
+    let ended = row.opt_ts("session_ended_at")?;
+    let target = match row.opt_parsed("target_id")? {
+        None => None,
+        Some(id) => Some(TargetFacts {
+            id,
+            status: row.parsed("target_status")?,
+            access: row.parsed("target_access")?,
+        }),
+    };
+    let is_user = row.opt_text("user_status")?.is_some();
+    Ok(Facts {
+        client: ClientFacts {
+            // Somebody changed the client since it was authenticated: it must try again.
+            is_usable: row.opt_text("client_status")?.as_deref() == Some("active")
+                && row.opt_int("client_version")? == Some(exchange.client.version),
+            permissions: exchange.client.permissions.clone(),
+        },
+        subject: SubjectFacts {
+            is_revoked: false,
+            session_ends_at: row.opt_ts("session_expires_at")?.filter(|_| ended.is_none()),
+            is_active: row.opt_text("user_status")?.as_deref() == Some("active"),
+            ends_at: row.opt_ts("user_ends_at")?,
+            roles: if is_user { row.words("user_roles")? } else { Vec::new() },
+            home: row.opt_parsed("home_status")?.unwrap_or(procura_domain::TenantStatus::Deleted),
+        },
+        audience: audience.filter(|_| is_known_client && takes_delegated),
+        target,
+        relationships: Vec::new(),
+    })
+}
+
+type Running = Option<(DelegationId, Ts)>;
+
+fn edge(row: &SqliteRow) -> Result<Option<(Relationship, Running)>> {
+    if row.opt_text("partner_id")?.is_none() {
+        return Ok(None);
+    }
+    let running = match (row.opt_parsed("delegation_id")?, row.opt_ts("delegation_ends_at")?) {
+        (Some(id), Some(ends_at)) => Some((id, ends_at)),
+        _ => None,
+    };
+    Ok(Some((relationship(row)?, running)))
+}

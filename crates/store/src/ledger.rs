@@ -1,0 +1,291 @@
+//! The ledger: one task through which every exchange and every plain audit entry goes.
+//!
+//! It takes whatever waits, opens one transaction, reads the facts of all exchanges in one statement,
+//! decides each in memory, writes delegations and audit entries, commits once and answers all. Check
+//! and record are one transaction, so there is no gap between them in which a relationship could end.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use procura_domain::{Limits, Mandate, Refusal, Wish, decide};
+use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
+use serde::Serialize;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    Error, Result, Store, Tx,
+    audit::Entry,
+    clients::Client,
+    facts::{self, Loaded},
+    revocations::RevocationLog,
+    row::json,
+};
+
+/// As many jobs may wait; more are refused at once instead of being left to time out.
+const QUEUE: usize = 4096;
+/// As many are taken into one transaction.
+const BATCH: usize = 256;
+/// Longer than this nobody waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Under load a commit starts at most this often: a fuller batch costs less per job.
+const PACE: Duration = Duration::from_millis(1);
+
+/// An exchange that waits for its decision.
+pub struct Exchange {
+    /// What is wanted. Its target is filled in here where the request named a slug.
+    pub wish: Wish,
+    /// The slug, where the request named the target by one.
+    pub target_slug: Option<String>,
+    /// The client as it was authenticated.
+    pub client: Arc<Client>,
+    /// The resource server.
+    pub audience: String,
+    /// The login session of the subject token.
+    pub session: SessionId,
+    /// The keys by which the subject token can be revoked.
+    pub subject_keys: Vec<KeyHash>,
+    /// Where the log stood when the subject token was issued.
+    pub subject_rvs: Seq,
+    /// Bounds of the deployment.
+    pub limits: Limits,
+    /// The id of the delegation, should a new one start.
+    pub new_delegation: DelegationId,
+    /// The audit entry as far as it is known before the decision.
+    pub entry: Entry,
+}
+
+/// The outcome, durable.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What was decided; with the delegation that now runs.
+    pub outcome: Result<(Mandate, DelegationId), Refusal>,
+    /// Where the revocation log stood before the facts were read.
+    pub rvs: Seq,
+}
+
+enum Job {
+    Exchange(Box<Exchange>, oneshot::Sender<Recorded>),
+    Record(Box<Entry>, oneshot::Sender<()>),
+}
+
+/// The way in.
+#[derive(Clone)]
+pub(crate) struct Ledger(mpsc::Sender<Job>);
+
+impl Store {
+    /// Decides and records an exchange.
+    ///
+    /// `Unavailable` when the ledger is full or slow, or the commit failed: then no token may leave.
+    pub async fn exchange(&self, exchange: Exchange) -> Result<Recorded> {
+        let (answer, answered) = oneshot::channel();
+        self.ledger.submit(Job::Exchange(Box::new(exchange), answer))?;
+        wait(answered).await
+    }
+
+    /// Appends an audit entry; returns when it is durable.
+    pub async fn record(&self, entry: Entry) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.ledger.submit(Job::Record(Box::new(entry), answer))?;
+        wait(answered).await
+    }
+}
+
+async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T> {
+    match timeout(PATIENCE, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        // Dropped unanswered (the commit failed), or too slow.
+        _ => Err(Error::Unavailable),
+    }
+}
+
+impl Ledger {
+    pub(crate) fn start(writer: SqlitePool, log: Arc<RevocationLog>) -> Self {
+        let (way_in, jobs) = mpsc::channel(QUEUE);
+        tokio::spawn(run(jobs, writer, log));
+        Self(way_in)
+    }
+
+    fn submit(&self, job: Job) -> Result<()> {
+        self.0.try_send(job).map_err(|_| Error::Unavailable)
+    }
+}
+
+async fn run(mut jobs: mpsc::Receiver<Job>, writer: SqlitePool, log: Arc<RevocationLog>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut next_start = Instant::now();
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        if Instant::now() < next_start {
+            sleep_until(next_start).await;
+            while batch.len() < BATCH {
+                let Ok(job) = jobs.try_recv() else { break };
+                batch.push(job);
+            }
+        }
+        let started = Instant::now();
+        // Alone, a job is committed at once; in company, the next batch may fill a little.
+        next_start = if batch.len() >= 3 { started + PACE } else { started };
+        if let Err(error) = commit(std::mem::take(&mut batch), &writer, &log).await {
+            // Nobody is answered; every caller reports "unavailable" and hands out nothing.
+            tracing::error!(%error, "a batch was not recorded");
+        }
+    }
+}
+
+async fn commit(batch: Vec<Job>, writer: &SqlitePool, log: &Arc<RevocationLog>) -> Result<()> {
+    // Every job brought its own instant; the transaction takes the latest.
+    let now = batch.iter().map(Job::at).max().unwrap_or(Ts(0));
+    let mut tx = Tx::begin(writer, Arc::clone(log), now).await?;
+    let rvs = tx.rvs();
+    let log = tx.catch_up().await?;
+
+    let mut exchanges = Vec::new();
+    let mut recorded = Vec::new();
+    for job in batch {
+        match job {
+            Job::Exchange(exchange, answer) => exchanges.push((exchange, answer)),
+            Job::Record(entry, answer) => {
+                tx.audit(*entry);
+                recorded.push(answer);
+            }
+        }
+    }
+    let mut outcomes = Vec::with_capacity(exchanges.len());
+    if !exchanges.is_empty() {
+        let questions: Vec<_> = exchanges.iter().map(|(exchange, _)| &**exchange).collect();
+        let loaded = facts::load(tx.connection(), &questions).await?;
+        let mut starting = Starting::default();
+        for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
+            let (outcome, entry) = settle(*exchange, loaded, &log, &mut starting);
+            tx.audit(entry);
+            outcomes.push((outcome, answer));
+        }
+        starting.insert(tx.connection()).await?;
+    }
+    tx.commit().await?;
+
+    // Whoever has gone in the meantime gets no token; the entry stays.
+    for (outcome, answer) in outcomes {
+        let _ = answer.send(Recorded { outcome, rvs });
+    }
+    for answer in recorded {
+        let _ = answer.send(());
+    }
+    Ok(())
+}
+
+impl Job {
+    fn at(&self) -> Ts {
+        match self {
+            Self::Exchange(exchange, _) => exchange.entry.at,
+            Self::Record(entry, _) => entry.at,
+        }
+    }
+}
+
+type Outcome = Result<(Mandate, DelegationId), Refusal>;
+
+/// Decides one exchange and completes its audit entry.
+fn settle(
+    exchange: Exchange,
+    mut loaded: Loaded,
+    log: &RevocationLog,
+    starting: &mut Starting,
+) -> (Outcome, Entry) {
+    let Exchange { mut wish, mut entry, .. } = exchange;
+    if exchange.target_slug.is_some() {
+        wish.target = loaded.facts.target.map(|target| target.id);
+    }
+    loaded.facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
+    entry.target_tenant_id = loaded.facts.target.map(|target| target.id);
+
+    let outcome = decide(&loaded.facts, &wish, exchange.limits, entry.at);
+    match outcome {
+        Err(refusal) => {
+            "refused".clone_into(&mut entry.result);
+            entry.reason = Some(refusal.as_str().to_owned());
+            entry.jti = None;
+            (Err(refusal), entry)
+        }
+        Ok(mandate) => {
+            let delegation = starting.delegation(
+                &mandate,
+                &loaded.running,
+                Row {
+                    id: exchange.new_delegation,
+                    session: exchange.session,
+                    relationship: mandate.relationship,
+                    client: exchange.client.id.to_string(),
+                    user: wish.user,
+                    actor_tenant: wish.home,
+                    tenant: mandate.tenant,
+                    started_at: entry.at,
+                    ends_at: mandate.delegation_ends_at,
+                },
+            );
+            "ok".clone_into(&mut entry.result);
+            entry.relationship_id = Some(mandate.relationship);
+            entry.delegation_id = Some(delegation);
+            (Ok((mandate, delegation)), entry)
+        }
+    }
+}
+
+/// A delegation that starts, or whose end moved.
+#[derive(Serialize)]
+struct Row {
+    id: DelegationId,
+    session: SessionId,
+    relationship: RelationshipId,
+    client: String,
+    user: procura_token::UserId,
+    actor_tenant: procura_token::TenantId,
+    tenant: procura_token::TenantId,
+    started_at: Ts,
+    ends_at: Ts,
+}
+
+/// The delegations that this batch starts; two exchanges of one batch share one.
+#[derive(Default)]
+struct Starting(HashMap<(SessionId, RelationshipId, String), Row>);
+
+impl Starting {
+    /// The running delegation, or a new one.
+    fn delegation(
+        &mut self,
+        mandate: &Mandate,
+        running: &[(RelationshipId, DelegationId, Ts)],
+        mut row: Row,
+    ) -> DelegationId {
+        if let Some((_, id, ends_at)) = running.iter().find(|(r, ..)| *r == mandate.relationship) {
+            if *ends_at == mandate.delegation_ends_at {
+                return *id;
+            }
+            row.id = *id;
+        }
+        let key = (row.session, row.relationship, row.client.clone());
+        self.0.entry(key).or_insert(row).id
+    }
+
+    async fn insert(self, connection: &mut SqliteConnection) -> Result<()> {
+        const INSERT: &str = "INSERT INTO delegations (id, session_id, relationship_id, client_id, \
+            user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
+            SELECT value->>'$.id', value->>'$.session', value->>'$.relationship', value->>'$.client', \
+            value->>'$.user', value->>'$.actor_tenant', value->>'$.tenant', value->>'$.started_at', \
+            value->>'$.ends_at' FROM json_each($1) WHERE true \
+            ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
+            DO UPDATE SET ends_at = excluded.ends_at";
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = self.0.into_values().collect();
+        sqlx::query(INSERT).bind(json(&rows)?).execute(connection).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! The revocation log: the durable truth in SQL, and the view of it in this process, from which the
+//! feed is served and against which subject tokens are checked.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{PoisonError, RwLock},
+};
+
+use procura_token::{KeyHash, Seq, Ts};
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::watch;
+
+use crate::{
+    Result, Store,
+    row::Columns,
+};
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its position.
+    pub seq: Seq,
+    /// The head before it: whoever stands elsewhere has a gap.
+    pub prev: Seq,
+    /// The kind of key.
+    pub kind: String,
+    /// The blinded key.
+    pub key: KeyHash,
+    /// Why; never sent out.
+    pub cause: String,
+    /// From then on it can kill nothing any more.
+    pub expires_at: Ts,
+}
+
+#[derive(Default)]
+struct View {
+    entries: BTreeMap<Seq, Entry>,
+    latest: HashMap<KeyHash, Seq>,
+    head: Seq,
+    /// The highest forgotten position: whoever stands before it must read the snapshot.
+    floor: Seq,
+}
+
+impl View {
+    fn take(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let latest = self.latest.entry(entry.key).or_default();
+            *latest = entry.seq.max(*latest);
+            self.entries.insert(entry.seq, entry);
+        }
+        let from = (std::ops::Bound::Excluded(self.head), std::ops::Bound::Unbounded);
+        let mut head = self.head;
+        for entry in self.entries.range(from).map(|(_, entry)| entry) {
+            if entry.prev != head {
+                break;
+            }
+            head = entry.seq;
+        }
+        self.head = head;
+    }
+}
+
+/// The log as this process knows it.
+pub struct RevocationLog {
+    view: RwLock<View>,
+    head: watch::Sender<Seq>,
+}
+
+/// Everything that can still kill a token.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Complete up to here.
+    pub head: Seq,
+    /// In the order of the log.
+    pub entries: Vec<Entry>,
+}
+
+impl RevocationLog {
+    pub(crate) async fn load(readers: &SqlitePool) -> Result<Self> {
+        let mut connection = readers.acquire().await?;
+        let head = head(&mut connection).await?;
+        let entries = since(&mut connection, Seq(0)).await?;
+        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)) };
+        log.adopt(entries, head);
+        Ok(log)
+    }
+
+    /// Takes in entries that were just committed, and wakes whoever follows. Repeats are harmless.
+    ///
+    /// Two commits can be published in the wrong order. So the head moves only along an unbroken
+    /// chain of `prev`: an entry that came too early waits for the one before it, and no follower
+    /// ever passes a gap.
+    pub(crate) fn publish(&self, entries: Vec<Entry>) {
+        let head = {
+            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+            view.take(entries);
+            view.head
+        };
+        self.announce(head);
+    }
+
+    /// Takes in a complete read from the database: every entry after the position known here, and
+    /// the head. What the database has forgotten in between can kill nothing any more.
+    pub(crate) fn adopt(&self, entries: Vec<Entry>, head: Seq) {
+        let head = {
+            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+            let start = entries.first().map_or(head, |first| first.prev);
+            if start > view.head {
+                view.floor = start;
+                view.head = start;
+            }
+            view.take(entries);
+            view.head
+        };
+        self.announce(head);
+    }
+
+    fn announce(&self, head: Seq) {
+        self.head.send_if_modified(|known| {
+            let is_news = head > *known;
+            *known = head.max(*known);
+            is_news
+        });
+    }
+
+    /// The highest position known here.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.read().head
+    }
+
+    /// Changes whenever the head moves.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<Seq> {
+        self.head.subscribe()
+    }
+
+    /// Whether a token with these keys, issued at `rvs`, is dead as far as is known here.
+    #[must_use]
+    pub fn is_dead(&self, keys: &[KeyHash], rvs: Seq) -> bool {
+        let view = self.read();
+        keys.iter().any(|key| view.latest.get(key).is_some_and(|seq| *seq > rvs))
+    }
+
+    /// The entries after a position; `None` where the position is unknown or long forgotten, and
+    /// the snapshot must be read instead.
+    #[must_use]
+    pub fn after(&self, seq: Seq) -> Option<Vec<Entry>> {
+        let view = self.read();
+        let is_known = seq == view.head || seq == view.floor || view.entries.contains_key(&seq);
+        is_known.then(|| {
+            let new = (std::ops::Bound::Excluded(seq), std::ops::Bound::Included(view.head.max(seq)));
+            if seq >= view.head {
+                return Vec::new();
+            }
+            view.entries.range(new).map(|(_, entry)| entry.clone()).collect()
+        })
+    }
+
+    /// Everything that can still kill a token.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let view = self.read();
+        let known = view.entries.range(..=view.head).map(|(_, entry)| entry.clone());
+        Snapshot { head: view.head, entries: known.collect() }
+    }
+
+    fn forget(&self, now: Ts) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        while let Some(first) = view.entries.first_entry() {
+            if first.get().expires_at > now {
+                break;
+            }
+            let entry = first.remove();
+            view.floor = entry.seq;
+            if view.latest.get(&entry.key) == Some(&entry.seq) {
+                view.latest.remove(&entry.key);
+            }
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Reads the head from the database, takes in what this process has not seen, and answers it.
+    /// A heartbeat may only be sent with a head read this way.
+    pub async fn revocation_head(&self) -> Result<Seq> {
+        let mut connection = self.readers.acquire().await?;
+        let head = head(&mut connection).await?;
+        if head > self.log.head() {
+            let missing = since(&mut connection, self.log.head()).await?;
+            self.log.adopt(missing, head);
+        }
+        Ok(head)
+    }
+
+    /// Drops entries that can kill nothing any more, in the database and in memory.
+    pub async fn forget_revocations(&self, now: Ts) -> Result<()> {
+        const FORGET: &str = "DELETE FROM revocations WHERE expires_at <= $1";
+        sqlx::query(FORGET).bind(now.0).execute(&self.writer).await?;
+        self.log.forget(now);
+        Ok(())
+    }
+}
+
+async fn head(connection: &mut SqliteConnection) -> Result<Seq> {
+    const HEAD: &str = "SELECT revocation_seq FROM head WHERE id = 1";
+    sqlx::query(HEAD).fetch_one(connection).await?.int("revocation_seq").map(Seq)
+}
+
+pub(crate) async fn since(connection: &mut SqliteConnection, seq: Seq) -> Result<Vec<Entry>> {
+    const SINCE: &str = "SELECT seq, prev, kind, key_hash, cause, expires_at FROM revocations \
+                         WHERE seq > $1 ORDER BY seq";
+    let rows = sqlx::query(SINCE).bind(seq.0).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Entry {
+                seq: Seq(row.int("seq")?),
+                prev: Seq(row.int("prev")?),
+                kind: row.text("kind")?,
+                key: KeyHash::from_hex(&row.text("key_hash")?).ok_or(crate::Error::Corrupt)?,
+                cause: row.text("cause")?,
+                expires_at: row.ts("expires_at")?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    entries: &[Entry],
+    now: Ts,
+) -> Result<()> {
+    const INSERT: &str = "INSERT INTO revocations (seq, prev, kind, key_hash, cause, at, expires_at) \
+                          VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    for entry in entries {
+        sqlx::query(INSERT)
+            .bind(entry.seq.0)
+            .bind(entry.prev.0)
+            .bind(&entry.kind)
+            .bind(entry.key.to_string())
+            .bind(&entry.cause)
+            .bind(now.0)
+            .bind(entry.expires_at.0)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Reading typed values out of a row: whatever does not parse is `Corrupt`, never a default.
+
+use std::str::FromStr;
+
+use procura_token::Ts;
+use serde::de::DeserializeOwned;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use crate::{Error, Result};
+
+/// Typed columns.
+pub(crate) trait Columns {
+    fn text(&self, column: &str) -> Result<String>;
+    fn opt_text(&self, column: &str) -> Result<Option<String>>;
+    fn int(&self, column: &str) -> Result<i64>;
+    fn opt_int(&self, column: &str) -> Result<Option<i64>>;
+
+    fn is(&self, column: &str) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    fn ts(&self, column: &str) -> Result<Ts> {
+        self.int(column).map(Ts)
+    }
+
+    fn opt_ts(&self, column: &str) -> Result<Option<Ts>> {
+        Ok(self.opt_int(column)?.map(Ts))
+    }
+
+    fn parsed<T: FromStr>(&self, column: &str) -> Result<T> {
+        self.text(column)?.parse().map_err(|_| corrupt(column))
+    }
+
+    fn opt_parsed<T: FromStr>(&self, column: &str) -> Result<Option<T>> {
+        let parse = |text: String| text.parse().map_err(|_| corrupt(column));
+        self.opt_text(column)?.map(parse).transpose()
+    }
+
+    /// Words parted by single spaces.
+    fn words<T: FromStr>(&self, column: &str) -> Result<Vec<T>> {
+        let text = self.text(column)?;
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        words.map(|word| word.parse().map_err(|_| corrupt(column))).collect()
+    }
+
+    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
+        serde_json::from_str(&self.text(column)?).map_err(|_| corrupt(column))
+    }
+}
+
+fn corrupt(column: &str) -> Error {
+    tracing::error!(column, "stored data cannot be read");
+    Error::Corrupt
+}
+
+impl Columns for SqliteRow {
+    fn text(&self, column: &str) -> Result<String> {
+        Ok(self.try_get(column)?)
+    }
+
+    fn opt_text(&self, column: &str) -> Result<Option<String>> {
+        Ok(self.try_get(column)?)
+    }
+
+    fn int(&self, column: &str) -> Result<i64> {
+        Ok(self.try_get(column)?)
+    }
+
+    fn opt_int(&self, column: &str) -> Result<Option<i64>> {
+        Ok(self.try_get(column)?)
+    }
+}
+
+/// Words parted by single spaces.
+pub(crate) fn joined<T: ToString>(words: &[T]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// JSON for a column; our own types always serialise.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| Error::Corrupt)
+}

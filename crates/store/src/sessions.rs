@@ -1,0 +1,114 @@
+//! Login sessions. The cookie's value is stored as a hash only.
+
+use procura_token::{SessionId, TenantId, Ts, UserId};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Result, Store, Tx,
+    row::{Columns, joined},
+};
+
+/// A login.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// `sid` in tokens.
+    pub id: SessionId,
+    /// Who.
+    pub user: UserId,
+    /// The person's own tenant.
+    pub tenant: TenantId,
+    /// When the person authenticated.
+    pub auth_time: Ts,
+    /// How strongly.
+    pub acr: String,
+    /// By which methods (RFC 8176).
+    pub amr: Vec<String>,
+    /// Through which identity provider.
+    pub idp: String,
+    /// The absolute end.
+    pub expires_at: Ts,
+    /// When it was ended before that.
+    pub ended_at: Option<Ts>,
+}
+
+impl Session {
+    /// Whether it still counts.
+    #[must_use]
+    pub fn is_live(&self, now: Ts) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+}
+
+fn session(row: &SqliteRow) -> Result<Session> {
+    Ok(Session {
+        id: row.parsed("id")?,
+        user: row.parsed("user_id")?,
+        tenant: row.parsed("tenant_id")?,
+        auth_time: row.ts("auth_time")?,
+        acr: row.text("acr")?,
+        amr: row.words("amr")?,
+        idp: row.text("idp")?,
+        expires_at: row.ts("expires_at")?,
+        ended_at: row.opt_ts("ended_at")?,
+    })
+}
+
+impl Store {
+    /// The session whose cookie has this hash.
+    pub async fn find_session_by_cookie(&self, cookie_hash: &str) -> Result<Option<Session>> {
+        const FIND: &str = "SELECT * FROM sessions WHERE cookie_hash = $1";
+        let row = sqlx::query(FIND).bind(cookie_hash).fetch_optional(&self.readers).await?;
+        row.as_ref().map(session).transpose()
+    }
+
+    /// The session with this id.
+    pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
+        const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
+        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(session).transpose()
+    }
+}
+
+impl Tx {
+    /// Starts a session.
+    pub async fn insert_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
+        const INSERT: &str = "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, \
+                              acr, amr, idp, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        sqlx::query(INSERT)
+            .bind(session.id.to_string())
+            .bind(session.user.to_string())
+            .bind(session.tenant.to_string())
+            .bind(cookie_hash)
+            .bind(session.auth_time.0)
+            .bind(&session.acr)
+            .bind(joined(&session.amr))
+            .bind(&session.idp)
+            .bind(session.expires_at.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The session with this id, as it is in this transaction.
+    pub async fn find_session(&mut self, id: SessionId) -> Result<Option<Session>> {
+        const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
+        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(session).transpose()
+    }
+
+    /// Ends one session.
+    pub async fn end_session(&mut self, id: SessionId) -> Result<()> {
+        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+        let now = self.now();
+        sqlx::query(END).bind(id.to_string()).bind(now.0).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Ends all sessions of a person.
+    pub async fn end_sessions_of_user(&mut self, user: UserId) -> Result<u64> {
+        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+        let now = self.now();
+        let done = sqlx::query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -1,0 +1,185 @@
+//! People with a login. Each belongs to one tenant.
+
+use procura_domain::{UserRole, words::UnknownWord};
+use procura_token::{TenantId, Ts, UserId};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Result, Store, Tx,
+    row::{Columns, joined},
+};
+
+/// Where a person stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserStatus {
+    /// May log in.
+    Active,
+    /// May not.
+    Disabled,
+    /// Has not accepted the invitation.
+    Invited,
+}
+
+impl UserStatus {
+    /// The word in SQL and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Invited => "invited",
+        }
+    }
+}
+
+impl std::str::FromStr for UserStatus {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "active" => Ok(Self::Active),
+            "disabled" => Ok(Self::Disabled),
+            "invited" => Ok(Self::Invited),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// A person.
+#[derive(Clone)]
+pub struct User {
+    /// The id; `sub` in home tokens.
+    pub id: UserId,
+    /// The own tenant.
+    pub tenant: TenantId,
+    /// The login name: normalised, unique in the deployment.
+    pub email: String,
+    /// What people call this person.
+    pub name: String,
+    /// Roles in the own tenant.
+    pub roles: Vec<UserRole>,
+    /// Where the person stands.
+    pub status: UserStatus,
+    /// A PHC string; absent until the invitation is accepted.
+    pub password_hash: Option<String>,
+    /// When access ends by itself.
+    pub ends_at: Option<Ts>,
+    /// Since when.
+    pub created_at: Ts,
+}
+
+fn user(row: &SqliteRow) -> Result<User> {
+    Ok(User {
+        id: row.parsed("id")?,
+        tenant: row.parsed("tenant_id")?,
+        email: row.text("email")?,
+        name: row.text("name")?,
+        roles: row.words("roles")?,
+        status: row.parsed("status")?,
+        password_hash: row.opt_text("password_hash")?,
+        ends_at: row.opt_ts("ends_at")?,
+        created_at: row.ts("created_at")?,
+    })
+}
+
+impl Store {
+    /// The person with this login name.
+    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>> {
+        const FIND: &str = "SELECT * FROM users WHERE email = $1";
+        let row = sqlx::query(FIND).bind(email).fetch_optional(&self.readers).await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// A person of this tenant.
+    pub async fn find_user(&self, tenant: TenantId, id: UserId) -> Result<Option<User>> {
+        const FIND: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2";
+        let row = sqlx::query(FIND)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// All people of a tenant.
+    pub async fn list_users(&self, tenant: TenantId) -> Result<Vec<User>> {
+        const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 ORDER BY id";
+        let rows = sqlx::query(LIST).bind(tenant.to_string()).fetch_all(&self.readers).await?;
+        rows.iter().map(user).collect()
+    }
+}
+
+impl Tx {
+    /// Adds a person. A taken e-mail address is a conflict.
+    pub async fn insert_user(&mut self, user: &User) -> Result<()> {
+        const INSERT: &str = "INSERT INTO users (id, tenant_id, email, name, roles, status, \
+                              password_hash, ends_at, created_at) \
+                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        sqlx::query(INSERT)
+            .bind(user.id.to_string())
+            .bind(user.tenant.to_string())
+            .bind(&user.email)
+            .bind(&user.name)
+            .bind(joined(&user.roles))
+            .bind(user.status.as_str())
+            .bind(&user.password_hash)
+            .bind(user.ends_at.map(|at| at.0))
+            .bind(user.created_at.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// A person of this tenant, as the person is in this transaction.
+    pub async fn find_user(&mut self, tenant: TenantId, id: UserId) -> Result<Option<User>> {
+        const FIND: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2";
+        let row = sqlx::query(FIND)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// Lets a person in or shuts the person out.
+    pub async fn update_user_status(
+        &mut self,
+        tenant: TenantId,
+        id: UserId,
+        status: UserStatus,
+    ) -> Result<()> {
+        const UPDATE: &str = "UPDATE users SET status = $3 WHERE tenant_id = $1 AND id = $2";
+        sqlx::query(UPDATE)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .bind(status.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Sets the password and lets the invited person in.
+    pub async fn update_password(&mut self, tenant: TenantId, id: UserId, hash: &str) -> Result<()> {
+        const UPDATE: &str = "UPDATE users SET password_hash = $3, status = 'active' \
+                              WHERE tenant_id = $1 AND id = $2 AND status <> 'disabled'";
+        sqlx::query(UPDATE)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .bind(hash)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// How many other active people of the tenant administer it.
+    pub async fn count_other_admins(&mut self, tenant: TenantId, id: UserId) -> Result<i64> {
+        const COUNT: &str = "SELECT count(*) AS n FROM users WHERE tenant_id = $1 AND id <> $2 \
+                             AND status = 'active' AND ' ' || roles || ' ' LIKE '% tenant-admin %'";
+        let row = sqlx::query(COUNT)
+            .bind(tenant.to_string())
+            .bind(id.to_string())
+            .fetch_one(self.connection())
+            .await?;
+        row.int("n")
+    }
+}
