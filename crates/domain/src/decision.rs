@@ -130,6 +130,7 @@ pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Man
     let session_ends_at = subject(&facts.subject, wish, now)?;
     let audience = facts.audience.as_ref().ok_or(Refusal::AudienceNotAllowed)?;
     let target = target(facts, wish)?;
+    let case = Case { facts, wish, audience, target, session_ends_at, limits, now };
 
     // A partner may hold an edge of each kind. The first that grants wins; if none does, the answer
     // is that of the edge that came furthest, so that a trust that never was hides no step-up.
@@ -140,15 +141,26 @@ pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Man
             .iter()
             .find(|r| r.kind == kind && r.partner == wish.home && r.customer == target.id);
         let Some(edge) = edge else { continue };
-        let granted = enter(edge, target.access, facts, wish, now)
-            .and_then(|roles| Ok((scope(edge, &roles, target.access, facts, audience, wish)?, roles)))
-            .and_then(|(scope, roles)| mandate(edge, scope, roles, session_ends_at, facts, limits, now));
+        let granted = enter(edge, &case)
+            .and_then(|roles| Ok((scope(edge, &roles, &case)?, roles)))
+            .and_then(|(scope, roles)| mandate(edge, scope, roles, &case));
         match granted {
             Ok(mandate) => return Ok(mandate),
             Err(refusal) => refusals.push(refusal),
         }
     }
     Err(refusals.into_iter().max().unwrap_or(Refusal::NoRelationship))
+}
+
+/// What is the same for every edge.
+struct Case<'a> {
+    facts: &'a Facts,
+    wish: &'a Wish,
+    audience: &'a Permissions,
+    target: TargetFacts,
+    session_ends_at: Ts,
+    limits: Limits,
+    now: Ts,
 }
 
 /// Is the person still who may ask? Answers when the login ends.
@@ -183,13 +195,8 @@ fn target(facts: &Facts, wish: &Wish) -> Result<TargetFacts, Refusal> {
 }
 
 /// May this person enter under this edge now? Answers the roles that fit.
-fn enter(
-    edge: &Relationship,
-    tenant_access: Access,
-    facts: &Facts,
-    wish: &Wish,
-    now: Ts,
-) -> Result<Vec<UserRole>, Refusal> {
+fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal> {
+    let Case { facts, wish, target, now, .. } = *case;
     match edge.phase(now) {
         Phase::Stored(RelationshipState::Active) => {}
         Phase::Stored(RelationshipState::Requested) => return Err(Refusal::RelationshipRequested),
@@ -202,7 +209,7 @@ fn enter(
         }
         Phase::Scheduled => return Err(Refusal::RelationshipNotStarted),
     }
-    if tenant_access.min(edge.access) == Access::Off {
+    if target.access.min(edge.access) == Access::Off {
         return Err(Refusal::PartnerAccessOff);
     }
     let fits = |role: &UserRole| role.reach(edge.kind).is_some();
@@ -220,40 +227,38 @@ fn enter(
     }
 
     // From here on the relationship is established as active for this user: answers may differ.
+    // A demand that nobody knows is met by nobody: read as the weakest, it would demand nothing.
     let rank = |acr: &Option<String>| acr.as_deref().map_or(0, acr_rank);
-    let is_too_weak = conditions.min_acr.is_some()
-        && (rank(&wish.acr) == 0 || rank(&wish.acr) < rank(&conditions.min_acr));
+    let demanded = rank(&conditions.min_acr);
+    let is_too_weak =
+        conditions.min_acr.is_some() && (demanded == 0 || rank(&wish.acr) < demanded);
     let is_too_old = conditions.max_age_secs.is_some_and(|max_age| {
         wish.auth_time.is_none_or(|at| now >= at.plus_secs(max_age.saturating_add(1)))
     });
     if is_too_weak || is_too_old {
         return Err(Refusal::StepUpRequired);
     }
-    if edge.approval == Approval::EachTime {
-        return Err(Refusal::ApprovalRequired);
-    }
+    // The customer approves a session whose purpose is known.
     if conditions.require_purpose && wish.purpose.is_none() {
         return Err(Refusal::PurposeRequired);
+    }
+    if edge.approval == Approval::EachTime {
+        return Err(Refusal::ApprovalRequired);
     }
     Ok(roles)
 }
 
-/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable.
-fn scope(
-    edge: &Relationship,
-    roles: &[UserRole],
-    tenant_access: Access,
-    facts: &Facts,
-    audience: &Permissions,
-    wish: &Wish,
-) -> Result<Scope, Refusal> {
+/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable, each by its own
+/// name: a pattern in a token would stand for what is below it, the never-delegable too.
+fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Scope, Refusal> {
+    let Case { facts, wish, audience, target, .. } = *case;
     let held = edge.permissions();
     let asked = wish.scope.clone().unwrap_or_else(|| match &edge.custom_permissions {
         Some(custom) => custom.exact().filtered(permission::is_read_only),
         None => edge.role.default_scope().exact(),
     });
     let reach: Vec<_> = roles.iter().filter_map(|role| role.reach(edge.kind)).collect();
-    let is_restricted = tenant_access.min(edge.access) == Access::Restricted;
+    let is_restricted = target.access.min(edge.access) == Access::Restricted;
     let granted = asked.filtered(|p| {
         reach.iter().any(|set| set.allows(p))
             && held.allows(p)
@@ -262,6 +267,7 @@ fn scope(
             && (!is_restricted || permission::is_read_only(p))
             && (p != UNMASK_PII || wish.purpose.is_some())
             && !permission::is_never_delegable(p)
+            && !permission::is_pattern(p)
     });
     if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
 }
@@ -271,11 +277,9 @@ fn mandate(
     edge: &Relationship,
     scope: Scope,
     roles: Vec<UserRole>,
-    session_ends_at: Ts,
-    facts: &Facts,
-    limits: Limits,
-    now: Ts,
+    case: &Case<'_>,
 ) -> Result<Mandate, Refusal> {
+    let Case { facts, session_ends_at, limits, now, .. } = *case;
     let ends = [Some(session_ends_at), edge.ends_at, facts.subject.ends_at];
     let delegation_ends_at = ends.into_iter().flatten().min().unwrap_or(session_ends_at);
     let ttl = limits.ttl_secs.clamp(0, Limits::MAX_TTL_SECS);

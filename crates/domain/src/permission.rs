@@ -42,6 +42,13 @@ pub fn is_read_only(permission: &str) -> bool {
     matches!(last, "read" | "list")
 }
 
+/// Whether this is a pattern and names no single permission. A request can spell one, because a
+/// scope may contain any printable letter.
+#[must_use]
+pub fn is_pattern(permission: &str) -> bool {
+    permission.contains('*')
+}
+
 fn matches(pattern: &str, permission: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(stem) => permission.len() > stem.len() && permission.starts_with(stem),

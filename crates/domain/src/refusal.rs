@@ -48,10 +48,10 @@ words! {
         IdpNotTrusted = "idp_not_trusted",
         /// The login is too weak or too old for this relationship.
         StepUpRequired = "step_up_required",
-        /// The customer must approve this session first.
-        ApprovalRequired = "approval_required",
         /// The relationship demands a purpose.
         PurposeRequired = "purpose_required",
+        /// The customer must approve this session first.
+        ApprovalRequired = "approval_required",
         /// Nothing of the requested scope can be granted.
         NoScopeLeft = "no_scope_left",
         /// A bound has passed while the request was on its way: nothing would be left to live.

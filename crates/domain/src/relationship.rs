@@ -104,7 +104,8 @@ pub struct Conditions {
     pub require_purpose: bool,
 }
 
-/// How strong an authentication context is. An unknown one is the weakest.
+/// How strong an authentication context is. An unknown one proves nothing, and demands what nobody
+/// can prove.
 #[must_use]
 pub fn acr_rank(acr: &str) -> u8 {
     match acr {

@@ -89,6 +89,24 @@ impl Tx {
         self.end(END, id.to_string()).await
     }
 
+    /// Ends what runs from one login through one client; answers which they were.
+    pub async fn end_delegations_through(
+        &mut self,
+        session: SessionId,
+        client: &ClientId,
+    ) -> Result<Vec<DelegationId>> {
+        const END: &str = "UPDATE delegations SET ended_at = $3 WHERE session_id = $1 \
+                           AND client_id = $2 AND ended_at IS NULL RETURNING id";
+        let now = self.now();
+        let rows = sqlx::query(END)
+            .bind(session.to_string())
+            .bind(client.as_str())
+            .bind(now.0)
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
+    }
+
     /// Those past their end are put away too, but not counted: nobody was using them.
     async fn end(&mut self, statement: &'static str, id: String) -> Result<u64> {
         let now = self.now();

@@ -68,6 +68,8 @@ pub struct Recorded {
     pub outcome: Result<(Mandate, DelegationId), Refusal>,
     /// Where the revocation log stood before the facts were read.
     pub rvs: Seq,
+    /// The id under which the token is in the audit log; `None` where none may be issued.
+    pub jti: Option<String>,
 }
 
 enum Job {
@@ -163,16 +165,17 @@ async fn commit(batch: Vec<Job>, writer: &SqlitePool, log: &Arc<RevocationLog>) 
         let mut starting = Starting::default();
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
             let (outcome, entry) = settle(*exchange, loaded, &log, &mut starting);
+            let jti = entry.jti.clone();
             tx.audit(entry);
-            outcomes.push((outcome, answer));
+            outcomes.push((Recorded { outcome, rvs, jti }, answer));
         }
         starting.insert(tx.connection()).await?;
     }
     tx.commit().await?;
 
     // Whoever has gone in the meantime gets no token; the entry stays.
-    for (outcome, answer) in outcomes {
-        let _ = answer.send(Recorded { outcome, rvs });
+    for (recorded, answer) in outcomes {
+        let _ = answer.send(recorded);
     }
     for answer in recorded {
         let _ = answer.send(());

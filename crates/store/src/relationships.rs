@@ -185,6 +185,14 @@ impl Tx {
         Ok(Relationship { version: r.version.saturating_add(1), ..r.clone() })
     }
 
+    /// Every tenant that has, or ever had, an edge into this one: whose people may hold tokens here.
+    pub async fn list_partners(&mut self, customer: TenantId) -> Result<Vec<TenantId>> {
+        const LIST: &str = "SELECT DISTINCT partner_id FROM relationships \
+                            WHERE customer_id = $1 AND is_current = 1";
+        let rows = sqlx::query(LIST).bind(customer.to_string()).fetch_all(self.connection()).await?;
+        rows.iter().map(|row| row.parsed("partner_id")).collect()
+    }
+
     /// The tenants that a user of this partner may enter now: a hint for menus. Only active edges
     /// within their dates, to active tenants whose switch is not off, assigned to this user.
     pub async fn list_enterable(

@@ -48,6 +48,13 @@ impl Store {
         row.as_ref().map(tenant).transpose()
     }
 
+    /// The tenant with this short name.
+    pub async fn find_tenant_by_slug(&self, slug: &str) -> Result<Option<Tenant>> {
+        const FIND: &str = "SELECT * FROM tenants WHERE slug = $1";
+        let row = sqlx::query(FIND).bind(slug).fetch_optional(&self.readers).await?;
+        row.as_ref().map(tenant).transpose()
+    }
+
     /// Whether anything was ever stored.
     pub async fn is_empty(&self) -> Result<bool> {
         const COUNT: &str = "SELECT count(*) AS n FROM tenants";

@@ -1,0 +1,251 @@
+//! One case of the enumeration: plain values, no sets and no ids. The oracle reads them as they
+//! stand; [`World::put`] turns them into what `decide` reads.
+
+use procura_domain::{
+    Access, Facts, Limits, Permissions, Relationship, RelationshipKind, RelationshipRole,
+    RelationshipState, TenantStatus, UserRole, Wish,
+    decision::{ClientFacts, SubjectFacts, TargetFacts},
+    relationship::{Approval, Conditions, Origin, Side},
+};
+use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+
+use crate::catalogue::{Bits, Catalogue};
+
+/// A list of permissions and patterns, and the rows of the catalogue that it allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Set {
+    pub list: &'static [&'static str],
+    pub held: Bits,
+    pub named: Bits,
+}
+
+impl Set {
+    pub fn of(list: &'static [&'static str]) -> Self {
+        Self { list, held: Catalogue::held(list), named: Catalogue::named(list) }
+    }
+
+    fn permissions(&self) -> Permissions {
+        self.list.iter().copied().collect()
+    }
+}
+
+/// Who stands at the ends of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    HomeToTarget,
+    TargetToHome,
+    /// Two edges: home to a third tenant, and that one to the target.
+    OverAThird,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    Nobody,
+    Me,
+    Another,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    AnotherTenant,
+    OwnTenant,
+    TheTenant,
+}
+
+/// An edge. Instants are microseconds from now.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    pub kind: RelationshipKind,
+    pub ends: Ends,
+    pub state: RelationshipState,
+    pub suspended_by: Option<Side>,
+    pub starts: Option<i64>,
+    pub over: Option<i64>,
+    pub access: Access,
+    pub role: RelationshipRole,
+    pub custom: Option<Set>,
+    pub approval: Approval,
+    pub min_acr: Option<&'static str>,
+    pub max_age: Option<i64>,
+    pub assigned: Listed,
+    pub trusted_idps: Listed,
+    pub purpose: bool,
+}
+
+/// A case.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a factor of the enumeration")]
+pub struct World {
+    pub client_usable: bool,
+    pub client: Set,
+    pub revoked: bool,
+    pub session: Option<i64>,
+    pub user_active: bool,
+    pub user_over: Option<i64>,
+    pub user_roles: &'static [UserRole],
+    pub home: TenantStatus,
+    pub may_switch: bool,
+    pub audience: Option<Set>,
+    pub is_target_named: bool,
+    pub found: Found,
+    pub target: TenantStatus,
+    pub target_access: Access,
+    pub edges: [Option<Edge>; 2],
+    pub asked: Option<Bits>,
+    pub purpose: bool,
+    pub acr: Option<&'static str>,
+    pub auth_age: Option<i64>,
+    pub idp: Option<&'static str>,
+    pub ttl: i64,
+    pub now: i64,
+}
+
+const HOME: TenantId = TenantId::from_bits(1);
+const TARGET: TenantId = TenantId::from_bits(2);
+const THIRD: TenantId = TenantId::from_bits(3);
+const ME: UserId = UserId::from_bits(1);
+const ANOTHER: UserId = UserId::from_bits(2);
+
+impl World {
+    /// Everything open: what each product starts from.
+    pub fn open() -> Self {
+        let all = Set::of(&["*"]);
+        Self {
+            client_usable: true,
+            client: all,
+            revoked: false,
+            session: Some(36_000_000_000),
+            user_active: true,
+            user_over: None,
+            user_roles: &[UserRole::PartnerAdmin],
+            home: TenantStatus::Active,
+            may_switch: true,
+            audience: Some(all),
+            is_target_named: true,
+            found: Found::TheTenant,
+            target: TenantStatus::Active,
+            target_access: Access::On,
+            edges: [None, None],
+            asked: None,
+            purpose: true,
+            acr: Some("urn:procura:acr:phr"),
+            auth_age: Some(0),
+            idp: None,
+            ttl: 300,
+            now: 1_763_690_100_500_000,
+        }
+    }
+
+    /// As `decide` takes it.
+    pub fn put(&self) -> (Facts, Wish, Limits, Ts) {
+        let at = |offset: i64| Ts(self.now + offset);
+        let wish = Wish {
+            user: ME,
+            home: HOME,
+            target: self.is_target_named.then_some(self.found_id()),
+            may_switch: self.may_switch,
+            scope: self.asked.map(|bits| Catalogue::names(bits).collect::<Scope>()),
+            purpose: self.purpose.then(|| Purpose { code: "support".into(), r#ref: None }),
+            acr: self.acr.map(Into::into),
+            auth_time: self.auth_age.map(|age| at(-age)),
+            idp: self.idp.map(Into::into),
+        };
+        let target = match self.found {
+            Found::Nothing => None,
+            Found::AnotherTenant => Some(THIRD),
+            Found::OwnTenant => Some(HOME),
+            Found::TheTenant => Some(TARGET),
+        };
+        let status = self.target;
+        let facts = Facts {
+            client: ClientFacts {
+                is_usable: self.client_usable,
+                permissions: self.client.permissions(),
+            },
+            subject: SubjectFacts {
+                is_revoked: self.revoked,
+                session_ends_at: self.session.map(at),
+                is_active: self.user_active,
+                ends_at: self.user_over.map(at),
+                roles: self.user_roles.to_vec(),
+                home: self.home,
+            },
+            audience: self.audience.map(|set| set.permissions()),
+            target: target.map(|id| TargetFacts { id, status, access: self.target_access }),
+            relationships: self.edges.iter().flatten().flat_map(|edge| self.edges_of(edge)).collect(),
+        };
+        (facts, wish, Limits { ttl_secs: self.ttl }, Ts(self.now))
+    }
+
+    /// The own tenant is asked for where the own tenant is found.
+    const fn found_id(&self) -> TenantId {
+        if matches!(self.found, Found::OwnTenant) { HOME } else { TARGET }
+    }
+
+    fn edges_of(&self, edge: &Edge) -> Vec<Relationship> {
+        let target = self.found_id();
+        match edge.ends {
+            Ends::HomeToTarget => vec![self.edge(edge, HOME, target)],
+            Ends::TargetToHome => vec![self.edge(edge, target, HOME)],
+            Ends::OverAThird => vec![self.edge(edge, HOME, THIRD), self.edge(edge, THIRD, target)],
+        }
+    }
+
+    fn edge(&self, edge: &Edge, partner: TenantId, customer: TenantId) -> Relationship {
+        Relationship {
+            id: RelationshipId::from_bits(if edge.kind == RelationshipKind::Manages { 1 } else { 2 }),
+            partner,
+            customer,
+            kind: edge.kind,
+            origin: Origin::Requested,
+            role: edge.role,
+            custom_permissions: edge.custom.map(|set| set.permissions()),
+            state: edge.state,
+            suspended_by: edge.suspended_by,
+            starts_at: edge.starts.map(|offset| Ts(self.now + offset)),
+            ends_at: edge.over.map(|offset| Ts(self.now + offset)),
+            access: edge.access,
+            approval: edge.approval,
+            conditions: Conditions {
+                min_acr: edge.min_acr.map(Into::into),
+                max_age_secs: edge.max_age,
+                trusted_idps: match edge.trusted_idps {
+                    Listed::Nobody => vec![],
+                    Listed::Me => vec!["corp".into(), "home".into()],
+                    Listed::Another => vec!["corp".into()],
+                },
+                assigned_to: match edge.assigned {
+                    Listed::Nobody => vec![],
+                    Listed::Me => vec![ANOTHER, ME],
+                    Listed::Another => vec![ANOTHER],
+                },
+                require_purpose: edge.purpose,
+            },
+            version: 1,
+        }
+    }
+}
+
+impl Edge {
+    /// An edge that hinders nothing.
+    pub const fn open(kind: RelationshipKind) -> Self {
+        Self {
+            kind,
+            ends: Ends::HomeToTarget,
+            state: RelationshipState::Active,
+            suspended_by: None,
+            starts: None,
+            over: None,
+            access: Access::On,
+            role: RelationshipRole::MspFull,
+            custom: None,
+            approval: Approval::Standing,
+            min_acr: None,
+            max_age: None,
+            assigned: Listed::Nobody,
+            trusted_idps: Listed::Nobody,
+            purpose: false,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Who calls the management API: a home token becomes a [`Caller`] only if the login, the person and
+//! the person's roles are what they were, now and in the database.
+
+use procura_domain::{Caller, TenantStatus};
+use procura_store::{audit::Entry, users::UserStatus};
+use procura_token::{AuditId, Kind, TenantId};
+
+use crate::{Error, Issuer, Result, Via};
+
+impl Issuer {
+    /// The person behind a bearer token. Delegated tokens, tokens of clients and tokens for another
+    /// audience are nobody here.
+    pub async fn caller(&self, token: &str) -> Result<Caller> {
+        let now = self.0.environment.now();
+        let genuine = self.genuine(token, now).map_err(|_| Error::Unauthenticated)?;
+        let claims = &genuine.claims;
+        let Kind::Home { user } = genuine.kind else { return Err(Error::Unauthenticated) };
+        self.0.store.revocation_head().await?;
+        let is_dead = self.0.store.revocations().is_dead(&genuine.keys, claims.rvs);
+        if claims.aud != self.0.settings.issuer || is_dead {
+            return Err(Error::Unauthenticated);
+        }
+        let sid = claims.sid.ok_or(Error::Unauthenticated)?;
+        let session = self.0.store.find_session(sid).await?;
+        let session = session.filter(|s| s.is_live(now) && s.user == user && s.tenant == claims.tenant);
+        let session = session.ok_or(Error::Unauthenticated)?;
+        let person = self.0.store.find_user(claims.tenant, user).await?;
+        let is_active = |u: &procura_store::users::User| {
+            u.status == UserStatus::Active && u.ends_at.is_none_or(|end| now < end)
+        };
+        let person = person.filter(is_active).ok_or(Error::Unauthenticated)?;
+        let tenant = self.0.store.find_tenant(claims.tenant).await?;
+        if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
+            return Err(Error::Unauthenticated);
+        }
+        Ok(Caller {
+            user,
+            tenant: claims.tenant,
+            roles: person.roles,
+            session: session.id,
+            client: claims.client_id.clone(),
+        })
+    }
+
+    /// The tenant that a path names: an id, or a slug among the caller's own tenant and those that it
+    /// has a relationship with (for the operator: any).
+    pub async fn resolve_tenant(&self, caller: &Caller, name: &str) -> Result<TenantId> {
+        if let Ok(id) = name.parse() {
+            return Ok(id);
+        }
+        let own = self.0.store.find_tenant(caller.tenant).await?.ok_or(Error::NotFound)?;
+        if own.slug == name {
+            return Ok(own.id);
+        }
+        let managed = self.0.store.list_managed(caller.tenant).await?;
+        let managing = self.0.store.list_managing(caller.tenant).await?;
+        let linked = managed.iter().chain(&managing).find(|link| link.tenant_slug == name);
+        if let Some(link) = linked {
+            return Ok(link.tenant);
+        }
+        if caller.is(procura_domain::UserRole::SuperAdmin)
+            && let Some(tenant) = self.0.store.find_tenant_by_slug(name).await?
+        {
+            return Ok(tenant.id);
+        }
+        Err(Error::NotFound)
+    }
+
+    /// An audit entry of what a caller did to a tenant.
+    pub(crate) fn entry(&self, caller: &Caller, action: &str, target: TenantId, via: &Via) -> Result<Entry> {
+        let id = AuditId::from_bits(self.0.environment.id_bits()?);
+        Ok(Entry {
+            actor_user_id: Some(caller.user),
+            actor_tenant_id: Some(caller.tenant),
+            target_tenant_id: Some(target),
+            client_id: Some(caller.client.clone()),
+            ip: via.ip.clone(),
+            request_id: Some(via.request_id.clone()),
+            ..Entry::new(id, self.0.environment.now(), action, "ok")
+        })
+    }
+}

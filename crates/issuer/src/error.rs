@@ -1,0 +1,96 @@
+//! What a verb can answer instead of doing it. Each door has one file that turns this into its own
+//! shape; no text of a tenant's data fits in here.
+
+use procura_domain::{Refusal, policy::Denied};
+
+/// Why a verb did not happen. Whatever it is, nothing changed, and where it matters the audit log
+/// already knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The decision said no.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The subject token cannot be exchanged, for whatever reason.
+    #[error("subject token unusable")]
+    SubjectUnusable,
+    /// Wrong credentials, or none.
+    #[error("unauthenticated")]
+    Unauthenticated,
+    /// The client may not use this grant.
+    #[error("grant not allowed")]
+    GrantNotAllowed,
+    /// The code is wrong, used, expired, or of another client (RFC 6749 §5.2).
+    #[error("invalid grant")]
+    BadGrant,
+    /// Nothing of the requested scope can be granted.
+    #[error("invalid scope")]
+    BadScope,
+    /// The request is malformed; names the parameter or member.
+    #[error("invalid {0}")]
+    Invalid(&'static str),
+    /// The caller may know of the thing and may not do this to it.
+    #[error("forbidden")]
+    Forbidden,
+    /// There is no such thing, or the caller may not know of it.
+    #[error("not found")]
+    NotFound,
+    /// Not in this state; names the state.
+    #[error("not possible while {0}")]
+    WrongState(&'static str),
+    /// Somebody else was first, or the name is taken.
+    #[error("conflict")]
+    Conflict,
+    /// Too many at once, or too many failures: try again later.
+    #[error("busy")]
+    Busy,
+    /// Storage, keys or randomness failed.
+    #[error("broken")]
+    Broken,
+}
+
+impl From<procura_store::Error> for Error {
+    fn from(error: procura_store::Error) -> Self {
+        match error {
+            procura_store::Error::Conflict => Self::Conflict,
+            procura_store::Error::Unavailable => Self::Busy,
+            procura_store::Error::Corrupt => Self::Broken,
+        }
+    }
+}
+
+impl From<procura_token::crypto::Failure> for Error {
+    fn from(_: procura_token::crypto::Failure) -> Self {
+        Self::Broken
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Forbidden => Self::Forbidden,
+            Denied::Hidden => Self::NotFound,
+        }
+    }
+}
+
+impl Error {
+    /// The word for the audit log.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::SubjectUnusable => "subject_token_unusable",
+            Self::Unauthenticated => "unauthenticated",
+            Self::GrantNotAllowed => "grant_not_allowed",
+            Self::BadGrant => "grant_invalid",
+            Self::BadScope => "scope_invalid",
+            Self::Invalid(_) => "request_invalid",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::WrongState(_) => "wrong_state",
+            Self::Conflict => "conflict",
+            Self::Busy => "unavailable",
+            Self::Broken => "internal_error",
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The token exchange (RFC 8693): a partner's user acts in a customer's tenant. The steps are
+//! numbered as in docs/SECURITY-MODEL.md; their order is part of the promise.
+
+use std::sync::Arc;
+
+use procura_domain::{Refusal, Wish, permission};
+use procura_store::{
+    audit::Entry,
+    clients::Client,
+    ledger::{Exchange, Recorded},
+};
+use procura_token::{
+    AuditId, DelegationId, Kind, Purpose, Scope, TenantId, Ts, UserId, jws::Genuine,
+};
+
+use crate::{
+    Error, Issuer, Minted, Result, Via,
+    mint::Delegation,
+};
+
+/// The grant type's name.
+pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// The action in the audit log.
+pub const ACTION: &str = "token.exchange";
+
+/// What the request says; syntax was checked, nothing else was.
+pub struct Request<'a> {
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// The home access token.
+    pub subject_token: &'a str,
+    /// The customer: an id or a slug.
+    pub tenant_id: &'a str,
+    /// The resource server; the client's default where it is absent.
+    pub audience: Option<&'a str>,
+    /// The permissions asked for.
+    pub scope: Option<Scope>,
+    /// Why.
+    pub purpose: Option<Purpose>,
+    /// Where the request came from.
+    pub via: Via,
+}
+
+/// What was granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token.
+    pub token: Minted,
+    /// The tenant in which it is valid; clients must check that it is what they asked for.
+    pub tenant: TenantId,
+    /// The delegation that runs now.
+    pub delegation: DelegationId,
+    /// As long as it can be renewed by exchanging again, in seconds.
+    pub delegation_expires_in: i64,
+}
+
+impl Issuer {
+    /// Exchanges a home token for a delegated one. Whatever the outcome, it is in the audit log
+    /// before this returns.
+    pub async fn exchange(&self, request: &Request<'_>) -> Result<Granted> {
+        let now = self.0.environment.now();
+        let entry = self.exchange_entry(request, now)?;
+        // Steps 1 to 4: the client's right to the grant, the subject token, the audience.
+        let prepared = match self.prepare(request, now) {
+            Ok(prepared) => prepared,
+            Err((error, reason)) => {
+                let refused =
+                    Entry { result: "refused".into(), reason: Some(reason.into()), ..entry };
+                self.0.store.record(refused).await?;
+                return Err(error);
+            }
+        };
+        // Steps 5 to 9: gather, decide and record in one transaction.
+        let recorded = self.0.store.exchange(self.ledger_job(request, &prepared, entry)?).await?;
+        self.conclude(request, &prepared, recorded, now)
+    }
+
+    fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, (Error, &'static str)> {
+        // 1 The client may use this grant at all.
+        if !request.client.grant_types.contains(GRANT) {
+            return Err((Error::GrantNotAllowed, Error::GrantNotAllowed.code()));
+        }
+        // 3 The subject token: genuine, a home token of a user's login, of this client.
+        let unusable = |reason: &'static str| (Error::SubjectUnusable, reason);
+        let subject = self
+            .genuine(request.subject_token, now)
+            .map_err(|rejection| unusable(rejection_code(rejection)))?;
+        let Kind::Home { user } = subject.kind else {
+            return Err(unusable(match subject.kind {
+                Kind::Delegated(_) => "subject_token_delegated",
+                _ => "subject_token_without_user",
+            }));
+        };
+        let claims = &subject.claims;
+        if claims.aud != self.0.settings.issuer {
+            return Err(unusable("subject_token_for_another_audience"));
+        }
+        let is_own = claims.client_id == request.client.id;
+        if !is_own && !request.client.exchange_for.contains(&claims.client_id) {
+            return Err(unusable("subject_token_of_another_client"));
+        }
+        // 4 The audience: one that is registered for this client; whether it takes delegated tokens
+        // is decided with the other facts.
+        let audience = request.audience.or(request.client.default_audience.as_deref());
+        let audience = audience.ok_or((Error::Invalid("audience"), "audience_missing"))?.to_owned();
+        Ok(Prepared { subject, user, audience })
+    }
+
+    fn ledger_job(&self, request: &Request<'_>, prepared: &Prepared, entry: Entry) -> Result<Exchange> {
+        let claims = &prepared.subject.claims;
+        let target: Option<TenantId> = request.tenant_id.parse().ok();
+        Ok(Exchange {
+            wish: Wish {
+                user: prepared.user,
+                home: claims.tenant,
+                target,
+                may_switch: claims.scope.contains(permission::SWITCH_CONTEXT),
+                scope: request.scope.clone(),
+                purpose: request.purpose.clone(),
+                acr: claims.acr.clone(),
+                auth_time: claims.auth_time.map(Ts::from_secs),
+                idp: claims.idp.clone(),
+            },
+            target_slug: target.is_none().then(|| request.tenant_id.to_owned()),
+            client: Arc::clone(&request.client),
+            audience: prepared.audience.clone(),
+            session: claims.sid.ok_or(Error::SubjectUnusable)?,
+            subject_keys: prepared.subject.keys.clone(),
+            subject_rvs: claims.rvs,
+            limits: self.0.settings.limits,
+            new_delegation: DelegationId::from_bits(self.0.environment.id_bits()?),
+            entry: Entry {
+                jti: Some(self.new_jti()?),
+                actor_user_id: Some(prepared.user),
+                actor_tenant_id: Some(claims.tenant),
+                resource_id: Some(prepared.audience.clone()),
+                ..entry
+            },
+        })
+    }
+
+    /// 10 Sign what was decided and is durable.
+    fn conclude(
+        &self,
+        request: &Request<'_>,
+        prepared: &Prepared,
+        recorded: Recorded,
+        now: Ts,
+    ) -> Result<Granted> {
+        let (mandate, delegation) = recorded.outcome.map_err(|refusal| {
+            if refusal == Refusal::ClientUnusable {
+                self.forget_client(&request.client.id);
+            }
+            Error::Refused(refusal)
+        })?;
+        let (tenant, ends_at) = (mandate.tenant, mandate.delegation_ends_at);
+        let token = self.mint_delegated(
+            Delegation {
+                client: &request.client,
+                audience: &prepared.audience,
+                subject: &prepared.subject.claims,
+                actor: prepared.user,
+                mandate,
+                delegation,
+                purpose: request.purpose.clone(),
+                rvs: recorded.rvs,
+                jti: recorded.jti.ok_or(Error::Broken)?,
+            },
+            now,
+        )?;
+        let delegation_expires_in = ends_at.secs().saturating_sub(now.secs());
+        Ok(Granted { token, tenant, delegation, delegation_expires_in })
+    }
+
+    fn exchange_entry(&self, request: &Request<'_>, now: Ts) -> Result<Entry> {
+        let id = AuditId::from_bits(self.0.environment.id_bits()?);
+        let mut details = serde_json::json!({ "requested_tenant": request.tenant_id });
+        if let (Some(scope), Some(details)) = (&request.scope, details.as_object_mut()) {
+            details.insert("requested_scope".into(), scope.to_string().into());
+        }
+        let purpose = request.purpose.as_ref().map(|p| match &p.r#ref {
+            Some(reference) => format!("{} {reference}", p.code),
+            None => p.code.clone(),
+        });
+        Ok(Entry {
+            client_id: Some(request.client.id.clone()),
+            ip: request.via.ip.clone(),
+            request_id: Some(request.via.request_id.clone()),
+            resource_type: Some("resource_server".into()),
+            purpose,
+            details: Some(details.to_string()),
+            ..Entry::new(id, now, ACTION, "pending")
+        })
+    }
+}
+
+struct Prepared {
+    subject: Arc<Genuine>,
+    user: UserId,
+    audience: String,
+}
+
+/// The audit log's word for a token that is not genuine.
+pub(crate) const fn rejection_code(rejection: procura_token::Rejection) -> &'static str {
+    use procura_token::Rejection as R;
+    match rejection {
+        R::Malformed => "token_malformed",
+        R::Header => "token_header_refused",
+        R::Algorithm => "token_algorithm_refused",
+        R::UnknownKey => "token_key_unknown",
+        R::Signature => "token_signature_wrong",
+        R::Issuer => "token_issuer_wrong",
+        R::Audience => "token_audience_wrong",
+        R::Expired => "token_expired",
+        R::NotYetValid => "token_not_yet_valid",
+        R::Incoherent => "token_incoherent",
+        R::Bound => "token_bound_to_a_key",
+    }
+}

@@ -1,0 +1,219 @@
+//! Logging in with e-mail and password. Every failure looks alike and takes as long, whether the
+//! person exists, is disabled, or mistyped.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use procura_store::{
+    audit::Entry,
+    sessions::Session,
+    users::{User, UserStatus},
+};
+use procura_token::{AuditId, SessionId, Ts};
+
+use crate::{Error, Issuer, Result, Via, environment::fingerprint, passwords};
+
+/// What a password alone is worth.
+pub const ACR_PASSWORD: &str = "urn:procura:acr:pwd";
+/// The identity provider that Procura itself is.
+pub const IDP_LOCAL: &str = "local";
+
+/// So many failures in a row, under any spelling of the name, and the name waits.
+const MAX_FAILURES: u32 = 10;
+const WAIT_SECS: i64 = 15 * 60;
+/// As many names are remembered; the oldest go first.
+const MAX_NAMES: usize = 10_000;
+
+/// Failures by login name, also of names that nobody has, so that waiting tells nothing.
+#[derive(Default)]
+pub struct Attempts(Mutex<HashMap<String, (u32, Ts)>>);
+
+impl Attempts {
+    fn may_try(&self, name: &str, now: Ts) -> bool {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).is_none_or(|(failures, last)| {
+            *failures < MAX_FAILURES || now >= last.plus_secs(WAIT_SECS)
+        })
+    }
+
+    fn note(&self, name: &str, is_success: bool, now: Ts) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_success {
+            names.remove(name);
+            return;
+        }
+        if names.len() >= MAX_NAMES {
+            names.retain(|_, (_, last)| now < last.plus_secs(WAIT_SECS));
+        }
+        if names.len() >= MAX_NAMES
+            && let Some(oldest) = names.iter().min_by_key(|(_, (_, last))| *last).map(|(n, _)| n.clone())
+        {
+            names.remove(&oldest);
+        }
+        let (failures, last) = names.entry(name.to_owned()).or_insert((0, now));
+        if now >= last.plus_secs(WAIT_SECS) {
+            *failures = 0;
+        }
+        *failures = failures.saturating_add(1);
+        *last = now;
+    }
+}
+
+/// A login that succeeded.
+pub struct LoggedIn {
+    /// The session.
+    pub session: Session,
+    /// The value of the session cookie; only its hash is stored.
+    pub cookie: String,
+}
+
+/// One spelling for each login name: trimmed, lower case. `None` where it cannot be a name.
+#[must_use]
+pub fn normalise_email(email: &str) -> Option<String> {
+    let email = email.trim();
+    let (local, domain) = email.rsplit_once('@')?;
+    let is_plain = email.len() <= 254
+        && !local.is_empty()
+        && !domain.is_empty()
+        && email.bytes().all(|b| b.is_ascii_graphic());
+    is_plain.then(|| email.to_ascii_lowercase())
+}
+
+impl Issuer {
+    /// Logs a person in and starts a session. `Unauthenticated` for every wrong combination.
+    pub async fn log_in(&self, email: &str, password: &str, via: &Via) -> Result<LoggedIn> {
+        let now = self.0.environment.now();
+        let name = normalise_email(email);
+        let key = fingerprint(name.as_deref().unwrap_or(email));
+        if !self.0.attempts.may_try(&key, now) {
+            self.note_login(None, "refused", Some("too_many_failures"), via).await?;
+            return Err(Error::Unauthenticated);
+        }
+        let user = match &name {
+            Some(name) => self.0.store.find_user_by_email(name).await?,
+            None => None,
+        };
+        let may_log_in = |u: &User| {
+            u.status == UserStatus::Active && u.ends_at.is_none_or(|end| now < end)
+        };
+        let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+        let is_short = password.len() <= passwords::MAX_BYTES;
+        let checked = if is_short { password } else { "" };
+        let is_match = self.0.passwords.is_match(stored, checked).await? && is_short;
+        let Some(user) = user else {
+            self.0.attempts.note(&key, false, now);
+            self.note_login(None, "refused", Some("user_unknown"), via).await?;
+            return Err(Error::Unauthenticated);
+        };
+        let reason = match (is_match, may_log_in(&user)) {
+            (false, _) => Some("password_wrong"),
+            (true, false) => Some("user_inactive"),
+            (true, true) => None,
+        };
+        self.0.attempts.note(&key, reason.is_none(), now);
+        if reason.is_some() {
+            self.note_login(Some(&user), "refused", reason, via).await?;
+            return Err(Error::Unauthenticated);
+        }
+        self.start_session(&user, via).await
+    }
+
+    async fn start_session(&self, user: &User, via: &Via) -> Result<LoggedIn> {
+        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let now = tx.now();
+        // Between the check above and this transaction the person may have been shut out.
+        let current = tx.find_user(user.tenant, user.id).await?;
+        let tenant = tx.find_tenant(user.tenant).await?;
+        let is_tenant_active =
+            tenant.is_some_and(|tenant| tenant.status == procura_domain::TenantStatus::Active);
+        if current.is_none_or(|u| u.status != UserStatus::Active) || !is_tenant_active {
+            drop(tx);
+            self.note_login(Some(user), "refused", Some("user_inactive"), via).await?;
+            return Err(Error::Unauthenticated);
+        }
+        let session = Session {
+            id: SessionId::from_bits(self.0.environment.id_bits()?),
+            user: user.id,
+            tenant: user.tenant,
+            auth_time: now,
+            acr: ACR_PASSWORD.to_owned(),
+            amr: vec!["pwd".to_owned()],
+            idp: IDP_LOCAL.to_owned(),
+            expires_at: now.plus_secs(self.0.settings.session_ttl_secs),
+            ended_at: None,
+        };
+        let cookie = self.0.environment.secret()?;
+        tx.insert_session(&session, &fingerprint(&cookie)).await?;
+        tx.audit(self.login_entry(Some(user), "ok", None, via)?);
+        tx.commit().await?;
+        Ok(LoggedIn { session, cookie })
+    }
+
+    /// The live session behind a cookie.
+    pub async fn session(&self, cookie: &str) -> Result<Option<Session>> {
+        let now = self.0.environment.now();
+        let session = self.0.store.find_session_by_cookie(&fingerprint(cookie)).await?;
+        let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
+        let user = self.0.store.find_user(session.tenant, session.user).await?;
+        Ok(user.filter(|user| user.status == UserStatus::Active).map(|_| session))
+    }
+
+    async fn note_login(
+        &self,
+        user: Option<&User>,
+        result: &str,
+        reason: Option<&str>,
+        via: &Via,
+    ) -> Result<()> {
+        Ok(self.0.store.record(self.login_entry(user, result, reason, via)?).await?)
+    }
+
+    fn login_entry(
+        &self,
+        user: Option<&User>,
+        result: &str,
+        reason: Option<&str>,
+        via: &Via,
+    ) -> Result<Entry> {
+        let id = AuditId::from_bits(self.0.environment.id_bits()?);
+        Ok(Entry {
+            reason: reason.map(Into::into),
+            actor_user_id: user.map(|user| user.id),
+            actor_tenant_id: user.map(|user| user.tenant),
+            target_tenant_id: user.map(|user| user.tenant),
+            ip: via.ip.clone(),
+            request_id: Some(via.request_id.clone()),
+            ..Entry::new(id, self.0.environment.now(), "login", result)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_spelling() {
+        assert_eq!(normalise_email(" Pat@Northwind.TEST "), normalise_email("pat@northwind.test"));
+        for bad in ["", "pat", "@x", "pat@", "p at@x", "pat@x\0", "pät@x"] {
+            assert_eq!(normalise_email(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ten_failures_make_a_name_wait_and_a_success_forgives() {
+        let attempts = Attempts::default();
+        let now = Ts::from_secs(1_000);
+        for _ in 0..MAX_FAILURES {
+            assert!(attempts.may_try("a", now));
+            attempts.note("a", false, now);
+        }
+        assert!(!attempts.may_try("a", now));
+        assert!(attempts.may_try("b", now));
+        assert!(attempts.may_try("a", now.plus_secs(WAIT_SECS)));
+        attempts.note("a", true, now);
+        assert!(attempts.may_try("a", now));
+    }
+}

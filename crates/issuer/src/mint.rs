@@ -1,0 +1,190 @@
+//! The choke point: the only file that signs an access token. Each kind takes what only its own
+//! checked path can give.
+
+use procura_domain::{Mandate, UserRole};
+use procura_store::{clients::Client, sessions::Session, users::User};
+use procura_token::{
+    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantId, Ts, UserId,
+    jws::ACCESS_TOKEN_TYPE,
+};
+use serde_json::{Map, json};
+
+use crate::{Issuer, Result};
+
+/// More managed tenants than this are not listed in a home token but pointed to: a list is never cut.
+pub const MANAGED_TENANTS_IN_TOKEN: usize = 64;
+
+/// A signed access token and what the answer says about it.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token.
+    pub access_token: String,
+    /// Its remaining life in seconds.
+    pub expires_in: i64,
+    /// What it permits.
+    pub scope: Scope,
+    /// Its id.
+    pub jti: String,
+}
+
+/// What a redeemed login gives for a home token.
+pub(crate) struct Home<'a> {
+    pub client: &'a Client,
+    pub user: &'a User,
+    pub session: &'a Session,
+    pub scope: Scope,
+    pub managed: Vec<TenantId>,
+    pub rvs: Seq,
+    pub jti: String,
+}
+
+/// What a recorded decision gives for a delegated token.
+pub(crate) struct Delegation<'a> {
+    pub client: &'a Client,
+    pub audience: &'a str,
+    pub subject: &'a AccessClaims,
+    pub actor: UserId,
+    pub mandate: Mandate,
+    pub delegation: DelegationId,
+    pub purpose: Option<Purpose>,
+    pub rvs: Seq,
+    pub jti: String,
+}
+
+impl Issuer {
+    /// A fresh token id; sorts by time, so that the audit log's index stays small.
+    pub(crate) fn new_jti(&self) -> Result<String> {
+        Ok(format!("{:032x}", self.0.environment.id_bits()?))
+    }
+
+    pub(crate) fn mint_home(&self, home: Home<'_>, now: Ts) -> Result<Minted> {
+        let settings = &self.0.settings;
+        let ends = [Some(home.session.expires_at), home.user.ends_at];
+        let end = ends.into_iter().flatten().fold(now.plus_secs(settings.home_ttl_secs), Ts::min);
+        let user = home.user;
+        let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
+        let manages = user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
+        let source = || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
+        let claims = AccessClaims {
+            sub: user.id.to_string(),
+            partner_id: manages.then_some(user.tenant),
+            managed_tenant_count: is_overage.then(|| u64::try_from(home.managed.len()).unwrap_or_default()),
+            claim_names: is_overage.then(|| Map::from_iter([("managed_tenant_ids".into(), json!("managed"))])),
+            claim_sources: is_overage.then(|| Map::from_iter([("managed".into(), source())])),
+            managed_tenant_ids: (manages && !is_overage).then_some(home.managed),
+            sid: Some(home.session.id),
+            roles: words(&user.roles),
+            auth_time: Some(home.session.auth_time.secs()),
+            acr: Some(home.session.acr.clone()),
+            amr: home.session.amr.clone(),
+            idp: Some(home.session.idp.clone()),
+            scope: home.scope,
+            ..self.bare(home.client, user.tenant, home.rvs, home.jti, now, end)
+        };
+        self.sign(claims, now)
+    }
+
+    pub(crate) fn mint_delegated(&self, d: Delegation<'_>, now: Ts) -> Result<Minted> {
+        let customer = d.mandate.tenant;
+        let home = d.subject.tenant;
+        let claims = AccessClaims {
+            sub: self.principal(customer, d.actor).to_string(),
+            aud: d.audience.to_owned(),
+            audit_actor_tenant: Some(home),
+            managed_tenant_ids: Some(vec![customer]),
+            act: Some(Act {
+                iss: self.0.settings.issuer.clone(),
+                sub: d.actor,
+                sub_profile: "user".to_owned(),
+                tenant: home,
+            }),
+            sid: d.subject.sid,
+            dlg: Some(d.delegation),
+            rel: Some(d.mandate.relationship),
+            roles: words(&d.mandate.roles),
+            auth_time: d.subject.auth_time,
+            acr: d.subject.acr.clone(),
+            amr: d.subject.amr.clone(),
+            purpose: d.purpose,
+            scope: d.mandate.scope,
+            ..self.bare(d.client, customer, d.rvs, d.jti, now, d.mandate.expires_at)
+        };
+        self.sign(claims, now)
+    }
+
+    pub(crate) fn mint_client(
+        &self,
+        client: &Client,
+        audience: &str,
+        scope: Scope,
+        rvs: Seq,
+        now: Ts,
+    ) -> Result<Minted> {
+        let end = now.plus_secs(self.0.settings.limits.ttl_secs);
+        let claims = AccessClaims {
+            aud: audience.to_owned(),
+            scope,
+            ..self.bare(client, client.tenant, rvs, self.new_jti()?, now, end)
+        };
+        self.sign(claims, now)
+    }
+
+    /// The stable subject of (customer, person): a resource server that ignores `act` and looks users
+    /// up by `sub` finds nobody, instead of the partner's user with its roles at home.
+    fn principal(&self, customer: TenantId, actor: UserId) -> DelegatedPrincipalId {
+        let parts = [customer.bits().to_be_bytes(), actor.bits().to_be_bytes()];
+        let tag = self.0.secrets.principals().tag(&[&parts[0], &parts[1]]);
+        let mut bits = [0; 16];
+        bits.copy_from_slice(tag.split_at(16).0);
+        DelegatedPrincipalId::from_bits(u128::from_be_bytes(bits))
+    }
+
+    /// What every access token has; a token of the client about itself, until more is filled in.
+    fn bare(&self, client: &Client, tenant: TenantId, rvs: Seq, jti: String, now: Ts, end: Ts) -> AccessClaims {
+        AccessClaims {
+            iss: self.0.settings.issuer.clone(),
+            sub: client.id.to_string(),
+            aud: self.0.settings.issuer.clone(),
+            client_id: client.id.clone(),
+            iat: now.secs(),
+            nbf: now.secs(),
+            exp: end.secs(),
+            jti,
+            tenant,
+            audit_actor_tenant: None,
+            managed_tenant_ids: None,
+            managed_tenant_count: None,
+            claim_names: None,
+            claim_sources: None,
+            partner_id: None,
+            act: None,
+            sid: None,
+            dlg: None,
+            rel: None,
+            scope: Scope::default(),
+            roles: Vec::new(),
+            auth_time: None,
+            acr: None,
+            amr: Vec::new(),
+            idp: None,
+            purpose: None,
+            cnf: None,
+            rvs,
+        }
+    }
+
+    fn sign(&self, claims: AccessClaims, now: Ts) -> Result<Minted> {
+        // What we would refuse ourselves we do not sign.
+        claims.kind().ok_or(crate::Error::Broken)?;
+        Ok(Minted {
+            access_token: self.0.keys.sign_access(ACCESS_TOKEN_TYPE, &claims)?,
+            expires_in: claims.exp.saturating_sub(now.secs()),
+            jti: claims.jti,
+            scope: claims.scope,
+        })
+    }
+}
+
+fn words(roles: &[UserRole]) -> Vec<String> {
+    roles.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,130 @@
+//! A partner sets a customer up: tenant, relationship and first admin in one transaction.
+
+use procura_domain::{
+    Access, Caller, Relationship, RelationshipKind, RelationshipRole, TenantStatus, UserRole,
+    relationship::Origin,
+};
+use procura_store::{
+    tenants::Tenant,
+    users::{User, UserStatus},
+};
+use procura_token::{TenantId, UserId};
+
+use crate::{
+    Error, Issuer, Result, Via,
+    environment::fingerprint,
+    invitations::{INVITATION_SECS, Invitation},
+    login::normalise_email,
+};
+
+/// What a partner says of a new customer.
+#[derive(Clone, Debug)]
+pub struct NewCustomer {
+    /// What people call it.
+    pub name: String,
+    /// Its plan; `standard` where none is named.
+    pub plan: Option<String>,
+    /// Who will administer it; gets an invitation.
+    pub admin_email: String,
+    /// What the partner may do there; `msp_support` where nothing is named.
+    pub access_role: Option<RelationshipRole>,
+}
+
+/// What was set up.
+pub struct Provisioned {
+    /// The customer.
+    pub tenant: Tenant,
+    /// The partner's edge to it, in force at once.
+    pub relationship: Relationship,
+    /// Its first admin, invited.
+    pub admin: User,
+}
+
+impl Issuer {
+    /// Sets a customer up. The partner never learns the invitation: it goes to the customer's admin.
+    pub async fn provision_customer(&self, caller: &Caller, new: &NewCustomer, via: &Via) -> Result<Provisioned> {
+        let permit = caller.represent_partner()?;
+        let name = bounded(&new.name, 1..=120).ok_or(Error::Invalid("name"))?;
+        let plan = new.plan.as_deref().unwrap_or("standard");
+        let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;
+        let email = normalise_email(&new.admin_email).ok_or(Error::Invalid("admin_email"))?;
+
+        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let id = TenantId::from_bits(self.0.environment.id_bits()?);
+        let mut slug = slug(name);
+        if slug.is_empty() || tx.find_tenant_by_slug(&slug).await?.is_some() {
+            // A taken name is told apart by the random end of its id.
+            let digits = format!("{:032x}", id.bits());
+            slug = format!("{slug}-{}", digits.get(24..).unwrap_or_default());
+        }
+        let tenant = Tenant {
+            id,
+            slug: slug.trim_matches('-').to_owned(),
+            name: name.to_owned(),
+            status: TenantStatus::Active,
+            plan: plan.to_owned(),
+            partner_access: Access::On,
+            partner_code: self.0.environment.secret()?,
+            created_at: tx.now(),
+        };
+        let relationship = Relationship {
+            origin: Origin::Provisioned,
+            role: new.access_role.unwrap_or(RelationshipRole::MspSupport),
+            ..self.new_edge(permit.tenant(), id, RelationshipKind::Manages)?
+        };
+        let admin = User {
+            id: UserId::from_bits(self.0.environment.id_bits()?),
+            tenant: id,
+            name: email.clone(),
+            email,
+            roles: vec![UserRole::TenantAdmin],
+            status: UserStatus::Invited,
+            password_hash: None,
+            ends_at: None,
+            created_at: tx.now(),
+        };
+        let invitation = self.0.environment.secret()?;
+        let expires_at = tx.now().plus_secs(INVITATION_SECS);
+        tx.insert_tenant(&tenant).await?;
+        tx.insert_user(&admin).await?;
+        tx.insert_invitation(&fingerprint(&invitation), admin.id, expires_at).await?;
+        tx.insert_relationship(&relationship, None).await?;
+        self.audit_step(&mut tx, caller, "tenant.provision", &relationship, via)?;
+        tx.commit().await?;
+        self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation }).await?;
+        Ok(Provisioned { tenant, relationship, admin })
+    }
+}
+
+/// Trimmed, of this many characters, without control characters.
+fn bounded(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<&str> {
+    let text = text.trim();
+    let is_good = length.contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    is_good.then_some(text)
+}
+
+/// `Acme Corp` → `acme-corp`.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().map(|c| c.to_ascii_lowercase()) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    slug.truncate(40);
+    slug.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_plain() {
+        assert_eq!(slug("Acme Corp"), "acme-corp");
+        assert_eq!(slug("  Ünïcode & Söhne  "), "n-code-s-hne");
+        assert_eq!(slug("***"), "");
+    }
+}
