@@ -184,7 +184,8 @@ fn subject(subject: &SubjectFacts, wish: &Wish, now: Ts) -> Result<Ts, Refusal> 
 
 /// Is there a tenant to enter?
 fn target(facts: &Facts, wish: &Wish) -> Result<TargetFacts, Refusal> {
-    let target = facts.target.filter(|t| Some(t.id) == wish.target).ok_or(Refusal::TenantUnknown)?;
+    let target =
+        facts.target.filter(|t| Some(t.id) == wish.target).ok_or(Refusal::TenantUnknown)?;
     if target.id == wish.home {
         return Err(Refusal::TenantIsHome);
     }
@@ -230,8 +231,7 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     // A demand that nobody knows is met by nobody: read as the weakest, it would demand nothing.
     let rank = |acr: &Option<String>| acr.as_deref().map_or(0, acr_rank);
     let demanded = rank(&conditions.min_acr);
-    let is_too_weak =
-        conditions.min_acr.is_some() && (demanded == 0 || rank(&wish.acr) < demanded);
+    let is_too_weak = conditions.min_acr.is_some() && (demanded == 0 || rank(&wish.acr) < demanded);
     let is_too_old = conditions.max_age_secs.is_some_and(|max_age| {
         wish.auth_time.is_none_or(|at| now >= at.plus_secs(max_age.saturating_add(1)))
     });
@@ -248,8 +248,8 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     Ok(roles)
 }
 
-/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable, each by its own
-/// name: a pattern in a token would stand for what is below it, the never-delegable too.
+/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable. Each by
+/// its own name: a pattern in a token would stand for what is below it, the never-delegable too.
 fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Scope, Refusal> {
     let Case { facts, wish, audience, target, .. } = *case;
     let held = edge.permissions();

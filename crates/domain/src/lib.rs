@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod acr;
 pub mod decision;
 pub mod permission;
 pub mod policy;

@@ -48,11 +48,11 @@ impl Tally {
             (Err(expected), Err(actual)) => expected == actual,
             _ => false,
         };
-        let word = expected.map_or_else(Refusal::as_str, |_| "granted");
-        *self.counts.entry(word).or_default() += 1;
+        let outcome = expected.map_or_else(Refusal::as_str, |_| "granted");
+        *self.counts.entry(outcome).or_default() += 1;
         if !is_same {
             let other = actual.as_ref().map_or_else(|refusal| refusal.as_str(), |_| "granted");
-            let difference = format!("oracle {word}, decision {other}");
+            let difference = format!("oracle {outcome}, decision {other}");
             let names = expected.map(|g| (g, Catalogue::names(g.scope).collect::<Vec<_>>()));
             let first = || (0, format!("oracle {names:?}\ndecision {actual:?}\nof {world:?}"));
             self.differences.entry(difference).or_insert_with(first).0 += 1;
@@ -130,7 +130,7 @@ fn the_decision_and_the_oracle_agree_in_every_case_of_every_product() {
     for refusal in Refusal::ALL {
         assert!(counts.contains_key(refusal.as_str()), "{refusal} never happened");
     }
-    assert!(counts["granted"] * 20 >= cases, "too few grants to mean anything");
+    assert!(counts["granted"] >= 30_000, "too few grants to mean anything");
 }
 
 #[test]

@@ -10,6 +10,14 @@ pub enum Error {
     /// The decision said no.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// The relationship asks for a stronger or fresher login (RFC 9470).
+    #[error("step-up required")]
+    StepUp {
+        /// The weakest acceptable authentication context.
+        acr: Option<&'static str>,
+        /// The oldest acceptable login in seconds.
+        max_age: Option<i64>,
+    },
     /// The subject token cannot be exchanged, for whatever reason.
     #[error("subject token unusable")]
     SubjectUnusable,
@@ -79,6 +87,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.as_str(),
+            Self::StepUp { .. } => "step_up_required",
             Self::SubjectUnusable => "subject_token_unusable",
             Self::Unauthenticated => "unauthenticated",
             Self::GrantNotAllowed => "grant_not_allowed",

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use procura_domain::{Refusal, Wish, permission};
+use procura_domain::{Refusal, Wish, permission, acr::known_acr};
 use procura_store::{
     audit::Entry,
     clients::Client,
@@ -151,7 +151,13 @@ impl Issuer {
             if refusal == Refusal::ClientUnusable {
                 self.forget_client(&request.client.id);
             }
-            Error::Refused(refusal)
+            match recorded.conditions {
+                Some(asked) => Error::StepUp {
+                    acr: asked.min_acr.as_deref().and_then(known_acr),
+                    max_age: asked.max_age_secs,
+                },
+                None => Error::Refused(refusal),
+            }
         })?;
         let (tenant, ends_at) = (mandate.tenant, mandate.delegation_ends_at);
         let token = self.mint_delegated(

@@ -1,2 +1,28 @@
-//! t
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+mod around;
+mod audit;
+mod cli;
+mod config;
+mod console;
+mod demo;
+mod keys;
+mod oauth;
+mod revocations;
+mod routes;
+mod start;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // One clear line: what is wrong, and with what.
+            eprintln!("procura: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

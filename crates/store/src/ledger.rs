@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use procura_domain::{Limits, Mandate, Refusal, Wish, decide};
+use procura_domain::{Limits, Mandate, Refusal, Wish, decide, relationship::Conditions};
 use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -70,6 +70,8 @@ pub struct Recorded {
     pub rvs: Seq,
     /// The id under which the token is in the audit log; `None` where none may be issued.
     pub jti: Option<String>,
+    /// What login would be strong and fresh enough, where that was the reason.
+    pub conditions: Option<Conditions>,
 }
 
 enum Job {
@@ -164,10 +166,13 @@ async fn commit(batch: Vec<Job>, writer: &SqlitePool, log: &Arc<RevocationLog>) 
         let loaded = facts::load(tx.connection(), &questions).await?;
         let mut starting = Starting::default();
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
+            let demanding = demanding(&loaded);
             let (outcome, entry) = settle(*exchange, loaded, &log, &mut starting);
+            let is_step_up = matches!(outcome, Err(Refusal::StepUpRequired));
+            let conditions = demanding.filter(|_| is_step_up);
             let jti = entry.jti.clone();
             tx.audit(entry);
-            outcomes.push((Recorded { outcome, rvs, jti }, answer));
+            outcomes.push((Recorded { outcome, rvs, jti, conditions }, answer));
         }
         starting.insert(tx.connection()).await?;
     }
@@ -190,6 +195,12 @@ impl Job {
             Self::Record(entry, _) => entry.at,
         }
     }
+}
+
+/// What the edge asks of a login, where it asks for anything.
+fn demanding(loaded: &Loaded) -> Option<Conditions> {
+    let asks = |c: &&Conditions| c.min_acr.is_some() || c.max_age_secs.is_some();
+    loaded.facts.relationships.iter().map(|edge| &edge.conditions).find(asks).cloned()
 }
 
 type Outcome = Result<(Mandate, DelegationId), Refusal>;

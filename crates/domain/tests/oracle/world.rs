@@ -173,7 +173,12 @@ impl World {
             },
             audience: self.audience.map(|set| set.permissions()),
             target: target.map(|id| TargetFacts { id, status, access: self.target_access }),
-            relationships: self.edges.iter().flatten().flat_map(|edge| self.edges_of(edge)).collect(),
+            relationships: self
+                .edges
+                .iter()
+                .flatten()
+                .flat_map(|edge| self.edges_of(edge))
+                .collect(),
         };
         (facts, wish, Limits { ttl_secs: self.ttl }, Ts(self.now))
     }
@@ -194,7 +199,11 @@ impl World {
 
     fn edge(&self, edge: &Edge, partner: TenantId, customer: TenantId) -> Relationship {
         Relationship {
-            id: RelationshipId::from_bits(if edge.kind == RelationshipKind::Manages { 1 } else { 2 }),
+            id: RelationshipId::from_bits(if edge.kind == RelationshipKind::Manages {
+                1
+            } else {
+                2
+            }),
             partner,
             customer,
             kind: edge.kind,

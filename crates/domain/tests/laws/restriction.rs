@@ -1,0 +1,151 @@
+//! Everything that somebody can do to give less: each changes one thing, on one side.
+
+use procura_domain::{Access, Permissions, Relationship, RelationshipState, TenantStatus};
+use procura_token::Ts;
+use proptest::sample::Index;
+
+use crate::world::{ACRS, FOURTH, World, one_of, users};
+
+/// Random numbers that a restriction may use.
+pub type Draw = (Index, Index, i64);
+
+/// What a restriction is called, and what it does.
+pub type Restriction = (&'static str, fn(&mut World, Draw));
+
+/// The edge that is drawn.
+fn edge(world: &mut World, draw: Draw) -> Option<&mut Relationship> {
+    let edges = &mut world.facts.relationships;
+    if edges.is_empty() { None } else { Some(draw.0.get_mut(edges)) }
+}
+
+fn without(set: &Permissions, draw: Draw) -> Permissions {
+    let all: Vec<_> = set.iter().collect();
+    let gone = one_of(&all, draw.1).copied();
+    all.iter().copied().filter(|p| Some(*p) != gone).collect()
+}
+
+fn sooner(end: &mut Option<Ts>, world_now: Ts, draw: Draw) {
+    let other = Ts(world_now.0 + draw.2);
+    *end = Some(end.map_or(other, |end| end.min(other)));
+}
+
+macro_rules! restrictions {
+    ($($name:literal => |$world:ident, $draw:ident| $body:expr;)+) => {
+        pub const RESTRICTIONS: &[Restriction] = &[$(($name, |$world, $draw| { $body; })),+];
+    };
+}
+
+macro_rules! at_edge {
+    ($world:ident, $draw:ident, |$edge:ident| $body:expr) => {
+        if let Some($edge) = edge($world, $draw) {
+            $body;
+        }
+    };
+}
+
+restrictions! {
+    "disable the client" => |w, _d| w.facts.client.is_usable = false;
+    "take a permission from the client" =>
+        |w, d| w.facts.client.permissions = without(&w.facts.client.permissions, d);
+    "revoke the subject token" => |w, _d| w.facts.subject.is_revoked = true;
+    "end the session" => |w, _d| w.facts.subject.session_ends_at = None;
+    "end the session sooner" => |w, d| {
+        if w.facts.subject.session_ends_at.is_some() {
+            sooner(&mut w.facts.subject.session_ends_at, w.now, d);
+        }
+    };
+    "disable the user" => |w, _d| w.facts.subject.is_active = false;
+    "end the user sooner" => |w, d| sooner(&mut w.facts.subject.ends_at, w.now, d);
+    "take a role from the user" => |w, d| {
+        let roles = &mut w.facts.subject.roles;
+        if !roles.is_empty() {
+            roles.remove(d.0.index(roles.len()));
+        }
+    };
+    "suspend the home tenant" => |w, _d| w.facts.subject.home = TenantStatus::Suspended;
+    "take the right to switch" => |w, _d| w.wish.may_switch = false;
+    "close the audience" => |w, _d| w.facts.audience = None;
+    "take a permission from the audience" =>
+        |w, d| w.facts.audience = w.facts.audience.as_ref().map(|set| without(set, d));
+    "delete the target" => |w, _d| w.facts.target = None;
+    "suspend the target" => |w, _d| {
+        if let Some(target) = &mut w.facts.target {
+            target.status = TenantStatus::Suspended;
+        }
+    };
+    "restrict the customer's access" => |w, _d| {
+        if let Some(target) = &mut w.facts.target {
+            target.access = target.access.min(Access::Restricted);
+        }
+    };
+    "switch the customer's access off" => |w, _d| {
+        if let Some(target) = &mut w.facts.target {
+            target.access = Access::Off;
+        }
+    };
+    "suspend the edge" => |w, d| at_edge!(w, d, |edge| edge.state = RelationshipState::Suspended);
+    "end the edge" => |w, d| at_edge!(w, d, |edge| edge.state = RelationshipState::Ended);
+    "drop the edge" => |w, d| {
+        let edges = &mut w.facts.relationships;
+        if !edges.is_empty() {
+            edges.remove(d.0.index(edges.len()));
+        }
+    };
+    "start the edge later" => |w, d| {
+        let later = Ts(w.now.0 + d.2);
+        at_edge!(w, d, |edge| edge.starts_at = Some(edge.starts_at.map_or(later, |at| at.max(later))));
+    };
+    "end the edge sooner" => |w, d| {
+        let now = w.now;
+        at_edge!(w, d, |edge| sooner(&mut edge.ends_at, now, d));
+    };
+    "restrict the edge's access" =>
+        |w, d| at_edge!(w, d, |edge| edge.access = edge.access.min(Access::Restricted));
+    "switch the edge's access off" => |w, d| at_edge!(w, d, |edge| edge.access = Access::Off);
+    "take a custom permission" => |w, d| at_edge!(w, d, |edge| {
+        edge.custom_permissions = edge.custom_permissions.as_ref().map(|set| without(set, d));
+    });
+    "demand a stronger login" => |w, d| at_edge!(w, d, |edge| {
+        let held = edge.conditions.min_acr.as_ref();
+        let held = held.and_then(|held| ACRS.iter().position(|acr| acr == held));
+        // The list grows in strength; the unknown one, at its end, is met by nobody.
+        let asked = d.1.index(ACRS.len());
+        let at = held.map_or(asked, |held| held.max(asked));
+        edge.conditions.min_acr = ACRS.get(at).map(|acr| (*acr).to_owned());
+    });
+    "demand a fresher login" => |w, d| at_edge!(w, d, |edge| {
+        let asked = d.2 / 1_000_000;
+        let held = edge.conditions.max_age_secs;
+        edge.conditions.max_age_secs = Some(held.map_or(asked, |held| held.min(asked)));
+    });
+    "assign other people" => |w, d| at_edge!(w, d, |edge| {
+        let people = &mut edge.conditions.assigned_to;
+        if people.is_empty() {
+            people.push(*d.1.get(&users()));
+        } else if people.len() > 1 {
+            // The last one cannot be taken off the list: an empty list is no list.
+            people.remove(d.1.index(people.len()));
+        }
+    });
+    "trust fewer providers" => |w, d| at_edge!(w, d, |edge| {
+        let idps = &mut edge.conditions.trusted_idps;
+        if idps.is_empty() {
+            idps.push(if d.1.index(2) == 0 { "corp" } else { "home" }.to_owned());
+        } else if idps.len() > 1 {
+            idps.remove(d.1.index(idps.len()));
+        }
+    });
+    "demand a purpose" => |w, d| at_edge!(w, d, |edge| edge.conditions.require_purpose = true);
+    "give no purpose" => |w, _d| w.wish.purpose = None;
+    "demand approval each time" =>
+        |w, d| at_edge!(w, d, |edge| edge.approval = procura_domain::relationship::Approval::EachTime);
+    "turn the edge elsewhere" => |w, d| at_edge!(w, d, |edge| edge.customer = FOURTH);
+    "ask for less" => |w, d| {
+        if let Some(scope) = &w.wish.scope {
+            let all: Vec<_> = scope.iter().map(ToOwned::to_owned).collect();
+            let gone = one_of(&all, d.1).cloned();
+            w.wish.scope = Some(scope.filtered(|p| Some(p) != gone.as_deref()));
+        }
+    };
+    "shorten tokens" => |w, d| w.limits.ttl_secs = w.limits.ttl_secs.min(d.2 / 1_000_000);
+}

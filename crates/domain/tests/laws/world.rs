@@ -1,0 +1,308 @@
+//! Random worlds: facts, a wish, limits and an instant. Every value that can hinder is there, but
+//! rare enough that a good part of the worlds end in a grant.
+//!
+//! The strategies are boxed one by one: unboxed, their one type would not fit on a test's stack.
+
+use procura_domain::{
+    Access, Facts, Limits, Mandate, Permissions, Refusal, Relationship, RelationshipKind,
+    RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish, decide,
+    decision::{ClientFacts, SubjectFacts, TargetFacts},
+    relationship::{Approval, Conditions, Origin, Side},
+};
+use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use proptest::{
+    prelude::*,
+    sample::{Index, select, subsequence},
+};
+
+/// All that a decision depends on.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub facts: Facts,
+    pub wish: Wish,
+    pub limits: Limits,
+    pub now: Ts,
+}
+
+impl World {
+    pub fn decide(&self) -> Result<Mandate, Refusal> {
+        decide(&self.facts, &self.wish, self.limits, self.now)
+    }
+
+    /// The edges that lead from home to the target.
+    pub fn leads(&self, edge: &Relationship) -> bool {
+        edge.partner == self.wish.home && Some(edge.customer) == self.wish.target
+    }
+
+    /// The same world with the edges that satisfy the predicate.
+    pub fn with_edges(&self, mut keep: impl FnMut(&Relationship) -> bool) -> Self {
+        let mut world = self.clone();
+        world.facts.relationships.retain(|edge| keep(edge));
+        world
+    }
+}
+
+pub const HOME: TenantId = TenantId::from_bits(0xa);
+pub const TARGET: TenantId = TenantId::from_bits(0xb);
+pub const THIRD: TenantId = TenantId::from_bits(0xc);
+pub const FOURTH: TenantId = TenantId::from_bits(0xd);
+
+/// The users of all tenants.
+pub fn users() -> [UserId; 3] {
+    [1, 2, 3].map(UserId::from_bits)
+}
+
+pub const ACRS: &[&str] =
+    &["urn:procura:acr:pwd", "urn:procura:acr:mfa", "urn:procura:acr:phr", "urn:example:acr:other"];
+
+/// What can be asked for: of every role something, of the never-delegable something, patterns.
+pub const ASKED: &[&str] = &[
+    "partner.billing.read",
+    "partner.billing.invoices.export",
+    "partner.support.tickets.list",
+    "partner.support.tickets.create",
+    "partner.reports.usage.read",
+    "tenant.settings.read",
+    "tenant.settings.write",
+    "tenant.users.list",
+    "tenant.users.reset_password",
+    "tenant.audit.read",
+    "pii.unmask",
+    "acme.valves.open",
+    "secrets.overwrite",
+    "secrets.read",
+    "tenant.relationships.end",
+    "tenant.partner_access.write",
+    "tenant.keys.read",
+    "procura.operator",
+    "*",
+    "secrets.*",
+    "tenant.*",
+];
+
+/// What a set can hold besides.
+const HELD: &[&str] =
+    &["partner.*", "partner.billing.*", "tenant.*", "secrets.*", "pii.*", "*", "acme.*"];
+
+/// Mostly the first, and one of the others in about one case of `odds`.
+fn mostly<T: Clone + std::fmt::Debug + 'static>(
+    odds: u32,
+    usual: T,
+    others: Vec<T>,
+) -> BoxedStrategy<T> {
+    prop_oneof![odds - 1 => Just(usual), 1 => select(others)].boxed()
+}
+
+fn names(from: Vec<&'static str>) -> impl Strategy<Value = Vec<&'static str>> {
+    let most = from.len();
+    subsequence(from, 0..=most)
+}
+
+/// A set of permissions and patterns.
+pub fn permissions() -> BoxedStrategy<Permissions> {
+    let all: Vec<_> = ASKED.iter().chain(HELD).copied().collect();
+    prop_oneof![
+        2 => Just(Permissions::everything()),
+        1 => names(HELD.to_vec()).prop_map(|names| names.into_iter().collect()),
+        2 => names(all).prop_map(|names| names.into_iter().collect()),
+    ]
+    .boxed()
+}
+
+/// An instant near now, to the microsecond or to the second.
+fn near(now: Ts) -> BoxedStrategy<Ts> {
+    prop_oneof![
+        3 => (100_i64..1200).prop_map(move |secs| now.plus_secs(secs)),
+        3 => (400_000_000_i64..9_000_000_000).prop_map(move |micros| Ts(now.0 + micros)),
+        1 => (-1_500_000_i64..3_000_000).prop_map(move |micros| Ts(now.0 + micros)),
+    ]
+    .boxed()
+}
+
+fn maybe<T: Clone + std::fmt::Debug + 'static>(
+    odds: u32,
+    some: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<Option<T>> {
+    prop_oneof![odds - 1 => Just(None), 1 => some.prop_map(Some)].boxed()
+}
+
+fn conditions() -> BoxedStrategy<Conditions> {
+    let acr = select(ACRS).prop_map(String::from);
+    let idps = subsequence(vec!["corp".to_owned(), "home".to_owned()], 1..=2);
+    let people = subsequence(users().to_vec(), 1..=3);
+    (
+        maybe(4, acr),
+        maybe(4, 0_i64..4000),
+        maybe(5, idps),
+        maybe(5, people),
+        mostly(5, false, vec![true]),
+    )
+        .prop_map(|(min_acr, max_age_secs, idps, people, require_purpose)| Conditions {
+            min_acr,
+            max_age_secs,
+            trusted_idps: idps.unwrap_or_default(),
+            assigned_to: people.unwrap_or_default(),
+            require_purpose,
+        })
+        .boxed()
+}
+
+/// An edge of this kind between these two.
+fn edge(
+    kind: RelationshipKind,
+    ends: (TenantId, TenantId),
+    now: Ts,
+) -> BoxedStrategy<Relationship> {
+    use Access::{Off, On, Restricted};
+    use RelationshipRole as Role;
+    let usual = match kind {
+        RelationshipKind::Manages => Role::MspFull,
+        RelationshipKind::Trust => Role::TenantAdmin,
+    };
+    let life = (
+        mostly(8, RelationshipState::Active, RelationshipState::ALL.to_vec()),
+        select(vec![None, Some(Side::Partner), Some(Side::Customer), Some(Side::Operator)]),
+        maybe(5, prop_oneof![Just(Ts(now.0 - 1)), Just(now), near(now)]),
+        maybe(2, near(now)),
+    );
+    let power = (
+        mostly(2, usual, Role::ALL.to_vec()),
+        maybe(3, permissions()),
+        mostly(8, On, vec![Restricted, Restricted, Off]),
+        mostly(12, Approval::Standing, vec![Approval::EachTime]),
+        conditions(),
+    );
+    (life, power, any::<u64>())
+        .prop_map(move |(life, power, id)| Relationship {
+            id: RelationshipId::from_bits(u128::from(id) << 8 | kind as u128),
+            partner: ends.0,
+            customer: ends.1,
+            kind,
+            origin: Origin::Requested,
+            role: power.0,
+            custom_permissions: power.1,
+            state: life.0,
+            suspended_by: life.1,
+            starts_at: life.2,
+            ends_at: life.3,
+            access: power.2,
+            approval: power.3,
+            conditions: power.4,
+            version: 1,
+        })
+        .boxed()
+}
+
+/// At most one edge of each kind and pair, in any order.
+fn edges(now: Ts) -> BoxedStrategy<Vec<Relationship>> {
+    use RelationshipKind::{Manages, Trust};
+    let other =
+        |ends| maybe(3, select(RelationshipKind::ALL).prop_flat_map(move |k| edge(k, ends, now)));
+    let right = prop_oneof![
+        6 => edge(Manages, (HOME, TARGET), now).prop_map(|edge| vec![edge]),
+        5 => edge(Trust, (HOME, TARGET), now).prop_map(|edge| vec![edge]),
+        5 => (edge(Manages, (HOME, TARGET), now), edge(Trust, (HOME, TARGET), now))
+            .prop_map(|(manages, trust)| vec![manages, trust]),
+        1 => Just(vec![]),
+    ];
+    (right, other((TARGET, HOME)), other((HOME, THIRD)), other((THIRD, TARGET)))
+        .prop_map(|(right, back, out, onward)| {
+            right.into_iter().chain(back).chain(out).chain(onward).collect::<Vec<_>>()
+        })
+        .prop_shuffle()
+        .boxed()
+}
+
+fn subject(now: Ts) -> BoxedStrategy<SubjectFacts> {
+    let roles = prop_oneof![
+        6 => Just(vec![UserRole::PartnerAdmin, UserRole::TenantAdmin]),
+        5 => subsequence(UserRole::ALL.to_vec(), 1..=8),
+        1 => subsequence(UserRole::ALL.to_vec(), 0..=1),
+    ];
+    (
+        mostly(60, false, vec![true]),
+        mostly(60, true, vec![false]).prop_flat_map(move |is| {
+            let end = near(now).prop_map(Some);
+            if is { end.boxed() } else { Just(None).boxed() }
+        }),
+        mostly(60, true, vec![false]),
+        maybe(4, near(now)),
+        roles,
+        mostly(60, TenantStatus::Active, TenantStatus::ALL.to_vec()),
+    )
+        .prop_map(|(is_revoked, session_ends_at, is_active, ends_at, roles, home)| SubjectFacts {
+            is_revoked,
+            session_ends_at,
+            is_active,
+            ends_at,
+            roles,
+            home,
+        })
+        .boxed()
+}
+
+fn wish(now: Ts) -> BoxedStrategy<Wish> {
+    let scope = prop_oneof![
+        1 => Just(None),
+        3 => names(ASKED.to_vec()).prop_map(|names| Some(names.into_iter().collect::<Scope>())),
+    ];
+    let purpose = Purpose { code: "support".into(), r#ref: None };
+    (
+        mostly(30, Some(TARGET), vec![None, Some(THIRD), Some(HOME), Some(HOME)]),
+        mostly(60, true, vec![false]),
+        scope,
+        mostly(3, Some(purpose), vec![None]),
+        maybe(8, Just(())).prop_flat_map(|no| {
+            let acr = select(ACRS).prop_map(|acr| Some(acr.to_owned()));
+            if no.is_none() { acr.boxed() } else { Just(None).boxed() }
+        }),
+        mostly(8, Some(0), vec![None, Some(30), Some(4000)]),
+        mostly(2, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
+    )
+        .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp)| Wish {
+            user: users()[0],
+            home: HOME,
+            target,
+            may_switch,
+            scope,
+            purpose,
+            acr,
+            auth_time: age.map(|age: i64| now.plus_secs(-age)),
+            idp,
+        })
+        .boxed()
+}
+
+/// A world.
+pub fn world() -> BoxedStrategy<World> {
+    (1_700_000_000_000_000_i64..1_700_000_005_000_000)
+        .prop_map(Ts)
+        .prop_flat_map(|now| {
+            let target = (
+                mostly(40, Some(None), vec![None, Some(Some(HOME)), Some(Some(THIRD))]),
+                mostly(30, TenantStatus::Active, TenantStatus::ALL.to_vec()),
+                mostly(8, Access::On, vec![Access::Restricted, Access::Restricted, Access::Off]),
+            );
+            let client = (mostly(60, true, vec![false]), permissions())
+                .prop_map(|(is_usable, permissions)| ClientFacts { is_usable, permissions });
+            let audience = (mostly(60, true, vec![false]), permissions())
+                .prop_map(|(is_known, permissions)| is_known.then_some(permissions));
+            let ttl = mostly(4, 300, vec![-1, 0, 1, 60, 900, 901, 86_400, i64::MAX]);
+            (client, subject(now), audience, target, edges(now), wish(now), ttl).prop_map(
+                move |(client, subject, audience, target, relationships, wish, ttl_secs)| {
+                    let (found, status, access) = target;
+                    // Mostly the store finds what was asked for.
+                    let id = found.and_then(|other| other.or(wish.target));
+                    let target = id.map(|id| TargetFacts { id, status, access });
+                    let facts = Facts { client, subject, audience, target, relationships };
+                    World { facts, wish, limits: Limits { ttl_secs }, now }
+                },
+            )
+        })
+        .boxed()
+}
+
+/// Where a random choice falls among so many.
+pub fn one_of<T>(items: &[T], index: Index) -> Option<&T> {
+    if items.is_empty() { None } else { Some(index.get(items)) }
+}

@@ -1,0 +1,112 @@
+//! The audit log: two views of it, and the way in for resource servers.
+
+use axum::{Json, extract::State, http::StatusCode};
+use procura_issuer::audit::Reported;
+use procura_store::audit::Filter;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api::{
+        caller::{Person, Server},
+        input::{Body, Parameters, time, word},
+        problem::Problem,
+        view,
+    },
+    app::App,
+    around::From,
+};
+
+/// A page has at most so many entries; without `limit` the answer is complete.
+const MAX_LIMIT: i64 = 200;
+
+/// The filters of seed 004, spelled as it spells them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Asked {
+    tenant_id: Option<String>,
+    action: Option<String>,
+    resource_type: Option<String>,
+    actor_tenant_id: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<i64>,
+    cursor: Option<i64>,
+}
+
+impl Asked {
+    fn filter(&self) -> Result<Filter, Problem> {
+        if self.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
+            return Err(Problem::invalid("limit"));
+        }
+        Ok(Filter {
+            actor_tenant: word(self.actor_tenant_id.as_deref(), "actorTenantId")?,
+            action: self.action.clone(),
+            resource_type: self.resource_type.clone(),
+            from: time(self.from.as_deref(), "from")?,
+            to: time(self.to.as_deref(), "to")?,
+            below: self.cursor,
+            limit: self.limit,
+            ..Filter::default()
+        })
+    }
+}
+
+/// `GET /api/audit-logs`
+pub async fn list(
+    State(app): State<App>,
+    Person(caller): Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let filter = asked.filter()?;
+    let tenant = match asked.tenant_id.as_deref() {
+        Some(name) => Some(app.issuer().resolve_tenant(&caller, name).await?),
+        None => None,
+    };
+    let listed = app.issuer().list_audit(&caller, tenant, filter).await?;
+    Ok(Json(listed.iter().map(view::entry).collect()))
+}
+
+/// `GET /api/tenants/partner-activity`
+pub async fn partner_activity(
+    State(app): State<App>,
+    Person(caller): Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Json<Value>, Problem> {
+    if asked.tenant_id.is_some() {
+        return Err(Problem::invalid("tenantId"));
+    }
+    let listed = app.issuer().list_partner_activity(&caller, asked.filter()?).await?;
+    Ok(Json(listed.iter().map(view::entry).collect()))
+}
+
+/// What a resource server reports.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    jti: String,
+    action: String,
+    result: Option<String>,
+    resource_type: Option<String>,
+    resource_id: Option<String>,
+    details: Option<Map<String, Value>>,
+}
+
+/// `POST /api/audit-events`
+pub async fn report(
+    State(app): State<App>,
+    Server(server): Server,
+    From(via): From,
+    Body(event): Body<Event>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let reported = Reported {
+        jti: event.jti,
+        action: event.action,
+        result: event.result,
+        resource_type: event.resource_type,
+        resource_id: event.resource_id,
+        details: event.details,
+    };
+    let id = app.issuer().report(&server, reported, &via).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}

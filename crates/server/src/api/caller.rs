@@ -1,0 +1,66 @@
+//! Who calls: people by bearer token, resource servers by Basic.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use procura_domain::Caller;
+use procura_store::clients::ResourceServer;
+
+use crate::{api::problem::Problem, app::App};
+
+/// A person with a home token.
+pub struct Person(pub Caller);
+
+impl FromRequestParts<App> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
+        Ok(Self(app.issuer().caller(token).await?))
+    }
+}
+
+/// A resource server with its client id and secret.
+pub struct Server(pub ResourceServer);
+
+impl FromRequestParts<App> for Server {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let (id, secret) = basic(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
+        let id = id.parse().map_err(|_| Problem::UNAUTHENTICATED)?;
+        Ok(Self(app.issuer().authenticate_resource_server(&id, &secret).await?))
+    }
+}
+
+/// The one bearer token of the request (RFC 6750 §2.1); `None` where there is none or several.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = authorization(headers)?.split_once(' ')?;
+    let is_good = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+    is_good.then_some(token)
+}
+
+/// The one Basic credential of the request, form-decoded as RFC 6749 §2.3.1 wants it.
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, text) = authorization(headers)?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((form_decode(id)?, form_decode(secret)?))
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+fn form_decode(text: &str) -> Option<String> {
+    let pair = format!("x={}", text.replace('&', "%26").replace('=', "%3D"));
+    let (_, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
+    (!value.contains('\u{fffd}')).then(|| value.into_owned())
+}

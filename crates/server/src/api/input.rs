@@ -1,0 +1,74 @@
+//! Bodies and queries: of the right type, not too large, without unknown members; anything else is a
+//! problem with a code.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
+    http::request::Parts,
+};
+use procura_token::Ts;
+use serde::de::DeserializeOwned;
+
+use crate::api::problem::Problem;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(problem(&rejection)),
+        }
+    }
+}
+
+/// A JSON body that may be left out altogether.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !request.headers().contains_key(axum::http::header::CONTENT_TYPE) {
+            return Ok(Self(T::default()));
+        }
+        Body::from_request(request, state).await.map(|Body(body)| Self(body))
+    }
+}
+
+fn problem(rejection: &JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => Problem::UNSUPPORTED_MEDIA_TYPE,
+        other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TOO_LARGE,
+        _ => Problem::invalid("body"),
+    }
+}
+
+/// Query parameters.
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(_) => Err(Problem::invalid("query")),
+        }
+    }
+}
+
+/// Reads an optional RFC 3339 time; names the member where it is none.
+pub(crate) fn time(text: Option<&str>, about: &'static str) -> Result<Option<Ts>, Problem> {
+    text.map(|text| Ts::parse_rfc3339(text).ok_or(Problem::invalid(about))).transpose()
+}
+
+/// Reads an optional word of ours; names the member where it is none.
+pub(crate) fn word<T: std::str::FromStr>(
+    text: Option<&str>,
+    about: &'static str,
+) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse().map_err(|_| Problem::invalid(about))).transpose()
+}

@@ -1,0 +1,13 @@
+//! The management API. Each handler takes a checked caller and a checked body, calls one verb, and
+//! shows what came of it.
+
+pub mod audit;
+pub mod caller;
+pub mod health;
+pub mod input;
+pub mod problem;
+pub mod relationships;
+pub mod tenants;
+pub mod trust;
+pub mod users;
+pub mod view;

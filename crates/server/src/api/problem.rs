@@ -1,0 +1,128 @@
+//! The management API's face of an error: RFC 9457 problems with a stable `code` and constant texts.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use procura_issuer::Error;
+use serde_json::json;
+
+/// One problem. Rendered by `around`, which knows the request's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    /// Names the member, parameter or state in question.
+    about: Option<&'static str>,
+}
+
+impl Problem {
+    const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self { status, code, title, about: None }
+    }
+
+    /// Something failed that the caller cannot help.
+    pub const INTERNAL: Self =
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong here.");
+    /// Storage is slow or full.
+    pub const UNAVAILABLE: Self =
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later.");
+    /// No such thing, or not for this caller to know.
+    pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing.");
+    /// No credential, or one that is no good.
+    pub const UNAUTHENTICATED: Self =
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid access token is needed.");
+    /// The body is too large.
+    pub const TOO_LARGE: Self =
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large.");
+    /// The body is of another type.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "The body must be application/json.",
+    );
+
+    /// The request is malformed; names the part.
+    #[must_use]
+    pub const fn invalid(about: &'static str) -> Self {
+        Self {
+            about: Some(about),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is not valid.")
+        }
+    }
+
+    /// The answer with its body, keeping what the handler set besides.
+    pub(crate) fn render(self, request_id: &str, bare: Response) -> Response {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "request_id": request_id,
+        });
+        if let (Some(about), Some(body)) = (self.about, body.as_object_mut()) {
+            body.insert("about".into(), about.into());
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().extend(bare.headers().clone());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::into_response(self.status);
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unauthenticated | Error::SubjectUnusable | Error::StepUp { .. } => {
+                Self::UNAUTHENTICATED
+            }
+            Error::Invalid(about) => Self::invalid(about),
+            Error::BadGrant | Error::BadScope | Error::GrantNotAllowed => Self::invalid("request"),
+            Error::Forbidden | Error::Refused(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "You may not do this here.",
+            ),
+            Error::NotFound => Self::NOT_FOUND,
+            Error::WrongState(state) => Self {
+                about: Some(state),
+                ..Self::new(StatusCode::CONFLICT, "wrong_state", "Not possible in this state.")
+            },
+            Error::Conflict => {
+                Self::new(StatusCode::CONFLICT, "conflict", "It exists already or was changed.")
+            }
+            Error::Busy => Self::UNAVAILABLE,
+            Error::Broken => Self::INTERNAL,
+        }
+    }
+}
+
+/// For paths that lead nowhere.
+pub async fn not_found() -> Problem {
+    Problem::NOT_FOUND
+}
+
+/// For methods that a path does not know.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not possible here.")
+}

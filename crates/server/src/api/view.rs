@@ -1,0 +1,132 @@
+//! What the API shows of things: the JSON shapes of docs/API.md.
+
+use procura_domain::{Caller, Relationship, relationship::Side};
+use procura_issuer::{relationships::Changed, revoke::Revoked};
+use procura_store::{audit::Listed, relationships::Link, users::User};
+use procura_token::Ts;
+use serde_json::{Value, json};
+
+fn time(at: Option<Ts>) -> Value {
+    at.map_or(Value::Null, |at| at.rfc3339().into())
+}
+
+/// A relationship, as the caller may see it: who suspended it is not the partner's to know.
+pub(crate) fn relationship(r: &Relationship, caller: &Caller, now: Ts) -> Value {
+    let is_partner = caller.tenant == r.partner;
+    let suspended_by = r.suspended_by.filter(|side| !is_partner || *side == Side::Partner);
+    json!({
+        "id": r.id,
+        "partner_id": r.partner,
+        "customer_id": r.customer,
+        "kind": r.kind,
+        "origin": r.origin,
+        "access_role": r.role,
+        "custom_permissions": r.custom_permissions,
+        "state": r.phase(now).as_str(),
+        "is_active": r.is_active(now),
+        "suspended_by": suspended_by,
+        "access": r.access,
+        "starts_at": time(r.starts_at),
+        "ends_at": time(r.ends_at),
+        "version": r.version,
+    })
+}
+
+/// The other end of a relationship.
+pub(crate) fn link(link: &Link, now: Ts) -> Value {
+    let r = &link.relationship;
+    json!({
+        "tenant_id": link.tenant,
+        "tenant_name": link.tenant_name,
+        "tenant_slug": link.tenant_slug,
+        "relationship_id": r.id,
+        "kind": r.kind,
+        "origin": r.origin,
+        "access_role": r.role,
+        "state": r.phase(now).as_str(),
+        "is_active": r.is_active(now),
+        "access": r.access,
+        "starts_at": time(r.starts_at),
+        "ends_at": time(r.ends_at),
+    })
+}
+
+/// A customer in a partner's list; `id` is the tenant's.
+pub(crate) fn customer(link: &Link, now: Ts) -> Value {
+    let r = &link.relationship;
+    json!({
+        "id": link.tenant,
+        "name": link.tenant_name,
+        "slug": link.tenant_slug,
+        "relationship_id": r.id,
+        "kind": r.kind,
+        "access_role": r.role,
+        "state": r.phase(now).as_str(),
+        "is_active": r.is_active(now),
+        "starts_at": time(r.starts_at),
+        "ends_at": time(r.ends_at),
+    })
+}
+
+/// What a change killed.
+pub(crate) fn revoked(revoked: Option<&Revoked>) -> Value {
+    revoked.map_or(Value::Null, |r| {
+        json!({
+            "seq": r.seq,
+            "delegations_ended": r.delegations_ended,
+            "verifiers": {
+                "live": r.verifiers_live,
+                "confirmed": r.verifiers_confirmed,
+                "elapsed_ms": r.elapsed_ms,
+            },
+        })
+    })
+}
+
+/// A relationship after a change that can take something away.
+pub(crate) fn changed(change: &Changed, caller: &Caller, now: Ts) -> Value {
+    json!({
+        "relationship": relationship(&change.relationship, caller, now),
+        "revoked": revoked(change.revoked.as_ref()),
+    })
+}
+
+/// A person. Never the password's hash.
+pub(crate) fn user(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "roles": user.roles,
+        "status": user.status.as_str(),
+    })
+}
+
+/// An audit entry.
+pub(crate) fn entry(listed: &Listed) -> Value {
+    let entry = &listed.chained.entry;
+    let details = entry.details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    json!({
+        "id": entry.id,
+        "seq": listed.chained.seq,
+        "at": entry.at.rfc3339(),
+        "action": entry.action,
+        "result": entry.result,
+        "reason": entry.reason,
+        "actor_user_id": entry.actor_user_id,
+        "actor_name": listed.actor_name,
+        "actor_tenant_id": entry.actor_tenant_id,
+        "actor_tenant_name": listed.actor_tenant_name,
+        "target_tenant_id": entry.target_tenant_id,
+        "relationship_id": entry.relationship_id,
+        "delegation_id": entry.delegation_id,
+        "jti": entry.jti,
+        "client_id": entry.client_id,
+        "ip": entry.ip,
+        "request_id": entry.request_id,
+        "resource_type": entry.resource_type,
+        "resource_id": entry.resource_id,
+        "purpose": entry.purpose,
+        "details": details,
+    })
+}

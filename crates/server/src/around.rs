@@ -1,0 +1,54 @@
+//! What goes around every request: its id, its time limit, the headers of its answer, and the body
+//! of a problem, which carries the id.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use procura_issuer::Via;
+
+use crate::{api::problem::Problem, app::App};
+
+/// No handler takes longer; the feed answers at once and streams afterwards.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The middleware.
+pub async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let request_id = match app.issuer().environment().id_bits() {
+        Ok(bits) => format!("{bits:032x}"),
+        Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let via = Via { ip: peer.map(|ip| ip.to_string()), request_id: request_id.clone() };
+    request.extensions_mut().insert(via);
+    let mut response = tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(|_| Problem::UNAVAILABLE.into_response());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.render(&request_id, response);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert("x-request-id", value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Whatever does not say otherwise must not be kept: it is about one person or one token.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Where the request came from, for the verbs.
+pub struct From(pub Via);
+
+impl<S: Sync> FromRequestParts<S> for From {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Via>().cloned().map(Self).ok_or(Problem::INTERNAL)
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{audit, config::Config, start};
+
+/// Why a command could not be carried out: one line for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl Failure {
+    /// What failed, and why.
+    pub fn of(what: &str, why: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {why}"))
+    }
+}
+
+/// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
+#[derive(Debug, Parser)]
+#[command(name = "procura", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a server on this machine, with everything embedded.
+    Dev(Dev),
+    /// Start a server as the configuration says.
+    Serve(Place),
+    /// Look after the audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct Dev {
+    #[command(flatten)]
+    place: Place,
+    /// Seed partners and customers in every state, to try things out. Loopback only.
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Where things are. A flag wins over the environment, the environment over the file.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder for the database and the keys [default: ./procura-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:5000]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Find any changed, removed or reordered entry, and a tail that was cut after a checkpoint.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    #[command(flatten)]
+    place: Place,
+    /// A file of signed checkpoints that was kept elsewhere, one on each line.
+    #[arg(long, value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration can be used.
+    Check(Place),
+    /// Print the configuration in effect.
+    Show(Place),
+    /// Print every setting with its default.
+    Example,
+}
+
+impl Place {
+    /// The configuration in effect.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.server.data.clone_from(data);
+        }
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Carries out what the command line says.
+pub fn run() -> Result<(), Failure> {
+    match Cli::parse().command {
+        Command::Dev(dev) => start::run(dev.place.load()?, dev.demo),
+        Command::Serve(place) => start::run(place.load()?, false),
+        Command::Audit(Audit::Verify(verify)) => {
+            audit::verify(&verify.place.load()?, &verify.checkpoints)
+        }
+        Command::Config(ConfigCommand::Check(place)) => {
+            place.load()?;
+            println!("The configuration is good.");
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show(place)) => {
+            print!("{}", place.load()?.to_toml());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Example) => {
+            print!("{}", Config::default().to_toml());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `/consent`: what the application will be able to do, in plain words; allow or deny.
+
+use askama::Template;
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+};
+use procura_issuer::{
+    Error,
+    authorize::{Next, Shown},
+};
+use procura_store::{sessions::Session, users::User};
+
+use crate::{
+    app::App,
+    console::{
+        cookies::{Cookies, form_token, is_own_form},
+        login::pending,
+        page,
+    },
+    oauth::{authorize::go, form::Form},
+};
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage<'a> {
+    client_name: &'a str,
+    tenant_name: &'a str,
+    user_name: &'a str,
+    email: &'a str,
+    permissions: Vec<&'static str>,
+    interaction: String,
+    form_token: String,
+}
+
+/// By GET.
+pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    match try_show(&app, &headers, &form).await {
+        Ok(response) => response,
+        Err(error) => page::of(error),
+    }
+}
+
+async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+    let (shown, browser) = pending(app, headers, form).await?;
+    let Some(session) = session(app, headers).await? else {
+        return Ok(Redirect::to(&format!("/login?interaction={}", shown.id)).into_response());
+    };
+    let user = app.issuer().store().find_user(session.tenant, session.user).await?;
+    let tenant = app.issuer().store().find_tenant(session.tenant).await?;
+    let (user, tenant): (User, _) = user.zip(tenant).ok_or(Error::NotFound)?;
+    let consent = ConsentPage {
+        client_name: &shown.client_name,
+        tenant_name: &tenant.name,
+        user_name: &user.name,
+        email: &user.email,
+        permissions: in_plain_words(&shown),
+        interaction: shown.id.to_string(),
+        form_token: form_token(app, &purpose(&shown, &session), &browser),
+    };
+    let target = page::form_target(&shown.pending.redirect_uri);
+    Ok(page::render(StatusCode::OK, &consent, target.as_deref()))
+}
+
+/// By POST.
+pub async fn submit(
+    State(app): State<App>,
+    headers: HeaderMap,
+    form: Result<Form, crate::oauth::error::OAuthError>,
+) -> Response {
+    let Ok(form) = form else { return page::error("invalid_request") };
+    match try_submit(&app, &headers, &form).await {
+        Ok(response) => response,
+        Err(error) => page::of(error),
+    }
+}
+
+async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+    let (shown, browser) = pending(app, headers, form).await?;
+    let session = session(app, headers).await?.ok_or(Error::Unauthenticated)?;
+    let purpose = purpose(&shown, &session);
+    if !is_own_form(app, headers, (&purpose, &browser), form.get("form_token")) {
+        return Err(Error::Forbidden);
+    }
+    let is_allowed = match form.get("decision") {
+        Some("allow") => true,
+        Some("deny") => false,
+        _ => return Err(Error::Invalid("decision")),
+    };
+    let answer = app.issuer().answer(&shown, &session, is_allowed).await?;
+    go(app, &Next::Client(answer))
+}
+
+async fn session(app: &App, headers: &HeaderMap) -> Result<Option<Session>, Error> {
+    match Cookies::read(app, headers).session {
+        Some(cookie) => app.issuer().session(&cookie).await,
+        None => Ok(None),
+    }
+}
+
+/// A form shown to one person cannot be sent by the next one in the same browser.
+fn purpose(shown: &Shown, session: &Session) -> String {
+    format!("consent {} {}", shown.id, session.id)
+}
+
+fn in_plain_words(shown: &Shown) -> Vec<&'static str> {
+    let words = shown.pending.scope.iter().filter_map(|permission| match permission {
+        "openid" => Some("Know who you are"),
+        "profile" => Some("See your name"),
+        "email" => Some("See your e-mail address"),
+        "partner.tenants.list" => Some("See which customers your organisation manages"),
+        "partner.tenants.switch_context" => {
+            Some("Act in your customers' tenants on your behalf, where they allow it")
+        }
+        "tenant.admin" => Some("Administer your organisation on your behalf"),
+        "operator.admin" => Some("Administer this deployment on your behalf"),
+        _ => None,
+    });
+    words.collect()
+}

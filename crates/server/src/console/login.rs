@@ -1,0 +1,104 @@
+//! `/login`: e-mail and password. One text for every failure.
+
+use askama::Template;
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use procura_issuer::{Error, Via, authorize::Shown};
+
+use crate::{
+    app::App,
+    around::From,
+    console::{
+        cookies::{Cookies, form_token, is_own_form},
+        page,
+    },
+    oauth::{authorize::go, form::Form},
+};
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    client_name: &'a str,
+    interaction: String,
+    form_token: String,
+    email: &'a str,
+    message: Option<&'static str>,
+}
+
+/// By GET.
+pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    match pending(&app, &headers, &form).await {
+        Ok((shown, browser)) => {
+            login_page(&app, StatusCode::OK, (&shown, &browser), "", None)
+        }
+        Err(error) => page::of(error),
+    }
+}
+
+/// By POST.
+pub async fn submit(
+    State(app): State<App>,
+    From(via): From,
+    headers: HeaderMap,
+    form: Result<Form, crate::oauth::error::OAuthError>,
+) -> Response {
+    let Ok(form) = form else { return page::error("invalid_request") };
+    match try_submit(&app, &via, &headers, &form).await {
+        Ok(response) => response,
+        Err(error) => page::of(error),
+    }
+}
+
+async fn try_submit(app: &App, via: &Via, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+    let (shown, browser) = pending(app, headers, form).await?;
+    let purpose = format!("login {}", shown.id);
+    if !is_own_form(app, headers, (&purpose, &browser), form.get("form_token")) {
+        return Err(Error::Forbidden);
+    }
+    let email = form.get("email").unwrap_or_default();
+    let password = form.get("password").unwrap_or_default();
+    match app.issuer().log_in(email, password, via).await {
+        Ok(logged_in) => {
+            let next = app.issuer().go_on(&shown, &logged_in.session).await?;
+            let mut response = go(app, &next)?;
+            Cookies::set_session(app, &logged_in.cookie, &mut response);
+            Ok(response)
+        }
+        Err(Error::Unauthenticated) => {
+            let message = "E-mail address or password is not right, or this account cannot be \
+                           used now.";
+            let status = StatusCode::UNAUTHORIZED;
+            Ok(login_page(app, status, (&shown, &browser), email, Some(message)))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The pending request that the page is about, and the browser that it belongs to.
+pub(crate) async fn pending(app: &App, headers: &HeaderMap, form: &Form) -> Result<(Shown, String), Error> {
+    let browser = Cookies::read(app, headers).browser.ok_or(Error::NotFound)?;
+    let id = form.get("interaction").and_then(|id| id.parse().ok()).ok_or(Error::NotFound)?;
+    let shown = app.issuer().show_interaction(id, &browser).await?;
+    Ok((shown, browser))
+}
+
+fn login_page(
+    app: &App,
+    status: StatusCode,
+    (shown, browser): (&Shown, &str),
+    email: &str,
+    message: Option<&'static str>,
+) -> Response {
+    let login = LoginPage {
+        client_name: &shown.client_name,
+        interaction: shown.id.to_string(),
+        form_token: form_token(app, &format!("login {}", shown.id), browser),
+        email,
+        message,
+    };
+    page::render(status, &login, page::form_target(&shown.pending.redirect_uri).as_deref())
+}

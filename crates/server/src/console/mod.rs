@@ -1,0 +1,8 @@
+//! Pages for people. They work without JavaScript, load nothing from elsewhere, and say what happened
+//! and what to do.
+
+pub mod consent;
+pub mod cookies;
+pub mod invitation;
+pub mod login;
+pub mod page;

@@ -1,0 +1,107 @@
+//! `GET/POST /oauth2/authorize`: into the login dance, and out of it again.
+
+use axum::{
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use procura_issuer::authorize::{Answer, Next, Parameters};
+
+use crate::{
+    app::App,
+    console::{cookies::Cookies, page},
+    oauth::form::Form,
+};
+
+/// By GET.
+pub async fn by_get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    match Form::parse(query.unwrap_or_default().as_bytes()) {
+        Ok(form) => begin(&app, &headers, &form).await,
+        Err(error) => page::error(error.code()),
+    }
+}
+
+/// By POST (OpenID Connect Core §3.1.2.1).
+pub async fn by_post(
+    State(app): State<App>,
+    headers: HeaderMap,
+    form: Result<Form, crate::oauth::error::OAuthError>,
+) -> Response {
+    match form {
+        Ok(form) => begin(&app, &headers, &form).await,
+        Err(error) => page::error(error.code()),
+    }
+}
+
+async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
+    match try_begin(app, headers, form).await {
+        Ok(response) => response,
+        Err(error) => page::of(error),
+    }
+}
+
+async fn try_begin(app: &App, headers: &HeaderMap, form: &Form) -> procura_issuer::Result<Response> {
+    // Neither is ever ignored: what they would say is not what the query says.
+    if form.get("request").is_some() {
+        return Err(procura_issuer::Error::Invalid("request"));
+    }
+    if form.get("request_uri").is_some() {
+        return Err(procura_issuer::Error::Invalid("request_uri"));
+    }
+    let parameters = Parameters {
+        client_id: form.get("client_id"),
+        redirect_uri: form.get("redirect_uri"),
+        response_type: form.get("response_type"),
+        scope: form.get("scope"),
+        state: form.get("state"),
+        nonce: form.get("nonce"),
+        code_challenge: form.get("code_challenge"),
+        code_challenge_method: form.get("code_challenge_method"),
+        prompt: form.get("prompt"),
+    };
+    let cookies = Cookies::read(app, headers);
+    let session = match &cookies.session {
+        Some(cookie) => app.issuer().session(cookie).await?,
+        None => None,
+    };
+    let (browser, is_new) = match &cookies.browser {
+        Some(browser) => (browser.clone(), false),
+        None => (app.issuer().environment().secret()?, true),
+    };
+    let next = app.issuer().begin_authorization(parameters, &browser, session.as_ref()).await?;
+    let mut response = go(app, &next)?;
+    if is_new {
+        cookies.set_browser(app, &browser, &mut response);
+    }
+    Ok(response)
+}
+
+/// To where the browser goes next; always 303, so that no form is ever sent again.
+pub(crate) fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
+    let to = match next {
+        Next::Client(answer) => location(app.origin(), answer)?,
+        Next::LogIn(id) => format!("/login?interaction={id}"),
+        Next::Consent(id) => format!("/consent?interaction={id}"),
+    };
+    Ok(Redirect::to(&to).into_response())
+}
+
+/// The client's redirect URI with the answer added; what was registered stays as it is, byte by byte.
+fn location(issuer: &str, answer: &Answer) -> procura_issuer::Result<String> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    match &answer.outcome {
+        Ok(code) => query.append_pair("code", code),
+        Err(error) => query.append_pair("error", error),
+    };
+    if let Some(state) = &answer.state {
+        query.append_pair("state", state);
+    }
+    query.append_pair("iss", issuer);
+    let query = query.finish();
+    let uri = &answer.redirect_uri;
+    if uri.contains('#') {
+        return Err(procura_issuer::Error::Invalid("redirect_uri"));
+    }
+    let joint = if uri.contains('?') { '&' } else { '?' };
+    Ok(format!("{uri}{joint}{query}"))
+}

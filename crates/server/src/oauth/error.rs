@@ -1,0 +1,167 @@
+//! The OAuth face of an error: the only file that knows the codes of RFC 6749 §5.2, RFC 8693 §2.2.2
+//! and RFC 9470. All texts are constants, so nothing of a tenant's can be formatted into them.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use procura_domain::refusal::Class;
+use procura_issuer::Error;
+use serde_json::json;
+
+/// An error of an OAuth endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OAuthError {
+    status: StatusCode,
+    code: &'static str,
+    description: &'static str,
+    acr: Option<&'static str>,
+    max_age: Option<i64>,
+    challenge: Option<&'static str>,
+}
+
+impl OAuthError {
+    const fn new(status: StatusCode, code: &'static str, description: &'static str) -> Self {
+        Self { status, code, description, acr: None, max_age: None, challenge: None }
+    }
+
+    /// The body is too large.
+    pub const TOO_LARGE: Self =
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request is too large.");
+    /// Wrong client credentials, or none.
+    pub const CLIENT: Self =
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed.");
+    /// No such grant.
+    pub const GRANT_TYPE: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "unsupported_grant_type",
+        "The grant type is not supported.",
+    );
+    const TARGET: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_target",
+        "The requested target is not available.",
+    );
+    const UNAVAILABLE: Self = Self::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        "Try again later.",
+    );
+
+    /// A malformed request.
+    #[must_use]
+    pub const fn invalid(description: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// A parameter is missing.
+    #[must_use]
+    pub const fn missing(parameter: &'static str) -> Self {
+        Self::invalid(text_for(parameter))
+    }
+
+    /// Says how to authenticate, where the client tried by header (RFC 6749 §5.2).
+    #[must_use]
+    pub const fn with_basic_challenge(self) -> Self {
+        Self { challenge: Some("Basic realm=\"procura\""), ..self }
+    }
+
+    /// A bearer token that is no good (RFC 6750 §3).
+    #[must_use]
+    pub const fn bearer(status: StatusCode, code: &'static str, challenge: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(status, code, "The access token is not valid for this.")
+        }
+    }
+
+    /// The code, for the audit log and for pages.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+/// Names the parameter. A list of constants, because texts are not put together at run time.
+const fn text_for(parameter: &'static str) -> &'static str {
+    match parameter.as_bytes() {
+        b"grant_type" => "grant_type is missing or not valid.",
+        b"code" => "code is missing or not valid.",
+        b"redirect_uri" => "redirect_uri is missing or not valid.",
+        b"token" => "token is missing or not valid.",
+        b"subject_token" => "subject_token is missing or not valid.",
+        b"subject_token_type" => "subject_token_type is missing or not supported.",
+        b"requested_token_type" => "requested_token_type is not supported.",
+        b"actor_token" => "actor_token is not accepted.",
+        b"tenant_id" => "tenant_id is missing or not valid.",
+        b"audience" => "audience or resource is missing or not valid.",
+        b"scope" => "scope is not valid.",
+        b"purpose" => "purpose is missing or not valid.",
+        b"purpose_ref" => "purpose_ref is not valid.",
+        _ => "A parameter is missing or not valid.",
+    }
+}
+
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        let bad = |code, description| Self::new(StatusCode::BAD_REQUEST, code, description);
+        let subject = bad("invalid_request", "The subject token cannot be exchanged.");
+        let scope = bad("invalid_scope", "None of the requested scope can be granted.");
+        let step_up = bad(
+            "insufficient_user_authentication",
+            "The target requires a stronger or more recent login.",
+        );
+        match error {
+            Error::Refused(refusal) => match refusal.class() {
+                Class::Client => Self::CLIENT,
+                Class::Subject => subject,
+                Class::Target => Self::TARGET,
+                Class::StepUp => step_up,
+                Class::Approval => {
+                    bad("authorization_pending", "The customer has not approved this session yet.")
+                }
+                Class::Purpose => bad("invalid_request", "purpose is required for this target."),
+                Class::Scope => scope,
+            },
+            Error::StepUp { acr, max_age } => Self { acr, max_age, ..step_up },
+            Error::SubjectUnusable => subject,
+            Error::Unauthenticated => Self::CLIENT,
+            Error::GrantNotAllowed => {
+                bad("unauthorized_client", "The client may not use this grant type.")
+            }
+            Error::BadGrant => bad("invalid_grant", "The grant is not valid."),
+            Error::BadScope => scope,
+            Error::Invalid(parameter) => Self::missing(parameter),
+            Error::Forbidden | Error::NotFound | Error::WrongState(_) | Error::Conflict => {
+                Self::invalid("The request cannot be fulfilled.")
+            }
+            Error::Busy => Self::UNAVAILABLE,
+            Error::Broken => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "Something went wrong here.",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "error": self.code, "error_description": self.description });
+        if let Some(body) = body.as_object_mut() {
+            self.acr.map(|acr| body.insert("acr_values".into(), acr.into()));
+            self.max_age.map(|age| body.insert("max_age".into(), age.into()));
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

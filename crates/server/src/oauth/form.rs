@@ -1,0 +1,104 @@
+//! A form, parsed once: `application/x-www-form-urlencoded`, no parameter twice (RFC 6749 §3.2).
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header},
+};
+
+use crate::oauth::error::OAuthError;
+
+/// The parameters, in the order in which they came. One without a value counts as left out
+/// (RFC 6749 §3.1).
+#[derive(Clone, Debug, Default)]
+pub struct Form(Vec<(String, String)>);
+
+/// More parameters than this are no honest request.
+const MAX_PARAMETERS: usize = 64;
+
+impl Form {
+    /// Parses the text of a form or a query.
+    pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(text) {
+            // Bytes that are no UTF-8 come out as U+FFFD, which no parameter of ours may contain.
+            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+                return Err(OAuthError::invalid("The request is not valid UTF-8."));
+            }
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(OAuthError::invalid("A parameter came more than once."));
+            }
+            if parameters.len() >= MAX_PARAMETERS {
+                return Err(OAuthError::invalid("There are too many parameters."));
+            }
+            parameters.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// The value of a parameter.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that must be there.
+    pub fn require(&self, name: &'static str) -> Result<&str, OAuthError> {
+        self.get(name).ok_or(OAuthError::missing(name))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+        if !is_form(request.headers()) {
+            return Err(OAuthError::invalid(
+                "The content type must be application/x-www-form-urlencoded.",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+            use axum::response::IntoResponse;
+            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+                OAuthError::TOO_LARGE
+            } else {
+                OAuthError::invalid("The body could not be read.")
+            }
+        })?;
+        Self::parse(&body)
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let first = values.next().and_then(|value| value.to_str().ok());
+    let essence = first.and_then(|value| value.split(';').next()).map(str::trim);
+    values.next().is_none()
+        && essence.is_some_and(|e| e.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_comes_once_or_the_request_is_refused() {
+        assert!(Form::parse(b"a=1&b=2").is_ok());
+        assert!(Form::parse(b"a=1&a=1").is_err());
+        assert!(Form::parse(b"a=1&%61=2").is_err());
+        assert!(Form::parse(b"a=&a=1").is_err());
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_counts_as_left_out() {
+        let form = Form::parse(b"a=&b").unwrap();
+        assert_eq!(form.get("a"), None);
+        assert_eq!(form.get("b"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_refused() {
+        assert!(Form::parse(b"a=%ff").is_err());
+    }
+}

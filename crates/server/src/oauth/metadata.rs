@@ -1,0 +1,59 @@
+//! What clients may know: the metadata document (OpenID Connect Discovery 1.0, RFC 8414) and the
+//! public keys (RFC 7517). It says nothing of who manages whom.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, header},
+};
+use procura_issuer::{client_credentials, exchange, redeem};
+use procura_token::Jwks;
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+const CACHEABLE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
+
+/// The metadata document.
+pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
+    (CACHEABLE, Json(document(app.origin())))
+}
+
+/// The document for this issuer.
+pub(crate) fn document(issuer: &str) -> Value {
+    let at = |path: &str| format!("{issuer}{path}");
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("/oauth2/authorize"),
+        "token_endpoint": at("/oauth2/token"),
+        "jwks_uri": at("/oauth2/jwks"),
+        "userinfo_endpoint": at("/oauth2/userinfo"),
+        "introspection_endpoint": at("/oauth2/introspect"),
+        "revocation_endpoint": at("/oauth2/revoke"),
+        "scopes_supported": ["openid", "profile", "email", "partner.tenants.list",
+            "partner.tenants.switch_context", "tenant.admin", "operator.admin"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [redeem::GRANT, client_credentials::GRANT, exchange::GRANT],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "acr_values_supported": ["urn:procura:acr:pwd"],
+        "claims_supported": ["sub", "name", "email", "email_verified", "auth_time", "acr", "amr", "sid"],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "tenant_delegation_supported": true,
+        "revocation_feed_endpoint": at("/revocations/stream"),
+        "revocation_snapshot_endpoint": at("/revocations/snapshot"),
+    })
+}
+
+/// The public keys.
+pub async fn jwks(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Jwks>) {
+    (CACHEABLE, Json(app.issuer().keys().public()))
+}

@@ -1,0 +1,11 @@
+//! The OAuth and OpenID Connect endpoints.
+
+pub mod authorize;
+pub mod client_auth;
+pub mod error;
+pub mod form;
+pub mod introspect;
+pub mod metadata;
+pub mod revoke;
+pub mod token;
+pub mod userinfo;

@@ -1,0 +1,94 @@
+//! The one table of routes, with what goes around all of them: limits, request ids, headers.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, patch, post, put},
+};
+
+use crate::{api, app::App, around, console, oauth, revocations};
+
+/// No request body is larger.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Every route there is.
+pub fn routes(app: App) -> Router {
+    Router::new()
+        .merge(oauth_routes())
+        .merge(console_routes())
+        .merge(relationship_routes())
+        .merge(api_routes())
+        .merge(revocation_routes())
+        .fallback(api::problem::not_found)
+        .method_not_allowed_fallback(api::problem::method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), around::around))
+        .with_state(app)
+}
+
+fn oauth_routes() -> Router<App> {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(oauth::metadata::discovery))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::discovery))
+        .route("/oauth2/jwks", get(oauth::metadata::jwks))
+        .route("/oauth2/authorize", get(oauth::authorize::by_get).post(oauth::authorize::by_post))
+        .route("/oauth2/token", post(oauth::token::token))
+        .route("/oauth2/userinfo", get(oauth::userinfo::userinfo).post(oauth::userinfo::userinfo))
+        .route("/oauth2/introspect", post(oauth::introspect::introspect))
+        .route("/oauth2/revoke", post(oauth::revoke::revoke))
+}
+
+fn console_routes() -> Router<App> {
+    Router::new()
+        .route("/login", get(console::login::show).post(console::login::submit))
+        .route("/consent", get(console::consent::show).post(console::consent::submit))
+        .route("/invitation", get(console::invitation::show).post(console::invitation::submit))
+        .route("/assets/procura.css", get(console::page::stylesheet))
+}
+
+fn relationship_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/auth/admin/tenants/{tenant}/trust-tenant/{trusted}",
+            put(api::trust::put).delete(api::trust::delete),
+        )
+        .route("/auth/admin/tenants/{tenant}/manages-tenants", get(api::trust::manages))
+        .route("/auth/admin/tenants/{tenant}/managed-by-tenants", get(api::trust::managed_by))
+        .route("/api/v1/partner/customers", get(api::relationships::customers))
+        .route("/api/v1/partner/relationships", post(api::relationships::request))
+        .route(
+            "/api/v1/partner/relationships/{id}",
+            patch(api::relationships::switch)
+                .get(api::relationships::find)
+                .delete(api::relationships::end),
+        )
+        .route("/api/v1/partner/relationships/{id}/approve", post(api::relationships::approve))
+        .route("/api/v1/partner/relationships/{id}/{step}", post(api::relationships::step))
+}
+
+fn api_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/api/partners/tenants",
+            post(api::tenants::provision).get(api::relationships::customers),
+        )
+        .route(
+            "/api/tenants/partner-access",
+            get(api::tenants::partner_access).put(api::tenants::switch_partner_access),
+        )
+        .route("/api/tenants/partner-activity", get(api::audit::partner_activity))
+        .route("/api/tenants/users", get(api::users::list))
+        .route("/api/tenants/users/{id}/disable", post(api::users::disable))
+        .route("/api/tenants/users/{id}/enable", post(api::users::enable))
+        .route("/api/audit-logs", get(api::audit::list))
+        .route("/api/audit-events", post(api::audit::report))
+        .route("/api/health", get(api::health::health))
+}
+
+fn revocation_routes() -> Router<App> {
+    Router::new()
+        .route("/revocations/stream", get(revocations::stream::stream))
+        .route("/revocations/snapshot", get(revocations::snapshot::snapshot))
+        .route("/revocations/ack", post(revocations::ack::ack))
+}

@@ -1,0 +1,178 @@
+//! Wiring: from a configuration to a running server, and its end.
+
+use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
+
+use axum::serve::ListenerExt;
+use procura_domain::Limits;
+use procura_issuer::{Environment, Issuer, Settings};
+use procura_store::{Location, Store};
+use procura_token::Seq;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    app::App,
+    cli::Failure,
+    config::{Config, Log},
+    demo, keys, routes,
+};
+
+/// A verifier that hears nothing for longer is on its own.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Old entries are put away, and the audit log is sealed, this often.
+const UPKEEP: Duration = Duration::from_secs(60);
+/// Requests under way have this long when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs until it is told to stop.
+pub fn run(config: Config, is_demo: bool) -> Result<(), Failure> {
+    if is_demo && !config.server.listen.ip().is_loopback() {
+        return Err(Failure(format!(
+            "--demo has one published password for everybody and refuses to listen on {}",
+            config.server.listen
+        )));
+    }
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("no runtime", error))?;
+    runtime.block_on(serve(config, is_demo))
+}
+
+async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
+    let data = config.server.data.clone();
+    // Held until the end: the folder is ours alone.
+    let _lock = keys::take_data_folder(&data)?;
+    let secrets = keys::load_secrets(&data)?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .map_err(|error| Failure::of(&config.server.listen.to_string(), error))?;
+    let address = listener.local_addr().map_err(|error| Failure::of("listener", error))?;
+    let store = open_store(&data).await?;
+    let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
+    let settings = settings(&config, address);
+    let issuer = Issuer::open(store, settings, Environment::default(), secrets)
+        .await
+        .map_err(|error| Failure::of("the signing keys cannot be opened (wrong master key?)", error))?;
+    if is_demo {
+        demo::prepare(&issuer, &data, is_first).await?;
+    }
+
+    let (stop, stopping) = watch::channel(false);
+    let heartbeat = start_heartbeat(issuer.clone());
+    let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
+    let app = routes::routes(App::new(issuer.clone(), heartbeat, stopping.clone()));
+    println!("procura ready on http://{address}");
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let mut until_stopped = stopping.clone();
+    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            let _ = until_stopped.wait_for(|is_stopping| *is_stopping).await;
+        });
+    let server = tokio::spawn(server.into_future());
+    wait_for_signal().await?;
+    stop.send_replace(true);
+    // Feeds end at once; what else is under way may finish.
+    let _ = tokio::time::timeout(GRACE, server).await;
+    let _ = tokio::time::timeout(GRACE, upkeep).await;
+    issuer.store().close().await;
+    Ok(())
+}
+
+async fn open_store(data: &Path) -> Result<Store, Failure> {
+    let file = data.join("procura.db");
+    Store::open(Location::File(file.clone()))
+        .await
+        .map_err(|error| Failure::of(&file.display().to_string(), error))
+}
+
+fn settings(config: &Config, address: SocketAddr) -> Settings {
+    let issuer = &config.server.issuer;
+    Settings {
+        issuer: if issuer.is_empty() { format!("http://{address}") } else { issuer.clone() },
+        home_ttl_secs: config.tokens.home_ttl_secs,
+        limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
+        session_ttl_secs: config.tokens.session_ttl_secs,
+        mail_dir: config.server.data.join("mail"),
+    }
+}
+
+/// Reads the head from the database each second and hands it to the feeds. When it cannot be read
+/// there is no heartbeat: nobody vouches for stale data.
+fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
+    let (beat, heartbeat) = watch::channel(None);
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(HEARTBEAT);
+        while !beat.is_closed() {
+            tick.tick().await;
+            match issuer.store().revocation_head().await {
+                Ok(head) => {
+                    beat.send_replace(Some(head));
+                }
+                Err(error) => tracing::error!(%error, "no heartbeat: the head cannot be read"),
+            }
+        }
+    });
+    heartbeat
+}
+
+/// Seals the audit log and forgets what can be forgotten, every minute and at the end.
+async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::Receiver<bool>) {
+    let mut sealed = 0;
+    loop {
+        let is_stopping = tokio::select! {
+            () = tokio::time::sleep(UPKEEP) => false,
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
+        };
+        match issuer.checkpoint(sealed).await {
+            Ok(Some((seq, statement))) => {
+                sealed = seq;
+                if let Err(error) = crate::audit::keep_checkpoint(&data, &statement) {
+                    tracing::error!(%error, "a checkpoint could not be kept beside the database");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the audit log could not be sealed"),
+        }
+        if is_stopping {
+            return;
+        }
+        let now = issuer.environment().now();
+        let forgotten = issuer.store().forget_revocations(now).await;
+        let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "old entries could not be put away");
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<(), Failure> {
+    let of = |kind| signal(kind).map_err(|error| Failure::of("signals", error));
+    let (mut terminate, mut interrupt) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn start_log(log: &Log) -> Result<(), Failure> {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_new(&log.filter).map_err(|error| Failure::of("log.filter", error))?;
+    let is_json = match log.format.as_str() {
+        "json" => true,
+        "text" => false,
+        _ => !std::io::stderr().is_terminal(),
+    };
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = if is_json { builder.json().try_init() } else { builder.try_init() };
+    done.map_err(|error| Failure::of("log", error))
+}

@@ -1,0 +1,139 @@
+//! What a resource server tells its verifier.
+
+use std::{fmt, time::Duration};
+
+use procura_token::Algorithm;
+use url::{Host, Url};
+
+/// How a verifier is set up. [`Config::new`] fills in the defaults.
+#[derive(Clone)]
+pub struct Config {
+    /// The issuer, byte for byte as in `iss`, without a slash at the end.
+    pub issuer: String,
+    /// This resource server's own identifier, byte for byte as in `aud`.
+    pub audience: String,
+    /// Signature algorithms that may be used at all. Default: ES256, `EdDSA`, RS256.
+    pub algorithms: Vec<Algorithm>,
+    /// The resource server's client id, for the revocation feed and introspection.
+    pub client_id: String,
+    /// The secret that belongs to it.
+    pub client_secret: String,
+    /// Name of this verifier; unique among those that share the client. Default: `verifier`.
+    pub name: String,
+    /// Whether tokens of people from other tenants are accepted at all. Default: no.
+    pub accepts_delegated: bool,
+    /// The longest lease that is taken, whatever the server offers. Default: 2 s.
+    pub max_lease: Duration,
+    /// How far apart two honest clocks may be, in seconds; never lengthens a token. Default: 5.
+    pub leeway_secs: i64,
+    /// So many verified tokens are remembered. Default: 4096.
+    pub cached_tokens: usize,
+    /// Whether an issuer that is not on this machine may be spoken to without TLS. Default: no.
+    pub may_use_plain_http: bool,
+}
+
+/// The verifier cannot be set up like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The issuer is no http(s) URL without query and fragment.
+    #[error("the issuer is not an http or https URL")]
+    Issuer,
+    /// Plain http to another machine.
+    #[error("the issuer must use https")]
+    PlainHttp,
+    /// No algorithm is allowed, so that every token would be refused.
+    #[error("no signature algorithm is allowed")]
+    NoAlgorithm,
+    /// The HTTP client or the system's random numbers do not work.
+    #[error("the HTTP client or the random generator cannot be started")]
+    System,
+}
+
+impl Config {
+    /// A verifier for this audience with all defaults.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str, client_id: &str, client_secret: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            algorithms: vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256],
+            client_id: client_id.to_owned(),
+            client_secret: client_secret.to_owned(),
+            name: "verifier".to_owned(),
+            accepts_delegated: false,
+            max_lease: Duration::from_secs(2),
+            leeway_secs: 5,
+            cached_tokens: 4096,
+            may_use_plain_http: false,
+        }
+    }
+
+    /// Checks what can be checked without the network. Answers whether the issuer is on this
+    /// machine.
+    pub(crate) fn check(&self) -> Result<bool, ConfigError> {
+        let url = Url::parse(&self.issuer).map_err(|_| ConfigError::Issuer)?;
+        let is_plain = url.scheme() == "http";
+        let is_web = is_plain || url.scheme() == "https";
+        if !is_web || url.query().is_some() || url.fragment().is_some() {
+            return Err(ConfigError::Issuer);
+        }
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        if is_plain && !is_loopback && !self.may_use_plain_http {
+            return Err(ConfigError::PlainHttp);
+        }
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::NoAlgorithm);
+        }
+        Ok(is_loopback)
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Everything but the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("client_id", &self.client_id)
+            .field("name", &self.name)
+            .field("accepts_delegated", &self.accepts_delegated)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(issuer: &str) -> Result<bool, ConfigError> {
+        Config::new(issuer, "https://api.example.com", "cli_api", "secret").check()
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert_eq!(check("http://127.0.0.1:5000"), Ok(true));
+        assert_eq!(check("http://[::1]:5000"), Ok(true));
+        assert_eq!(check("http://localhost:5000"), Ok(true));
+        assert_eq!(check("https://auth.example.com"), Ok(false));
+        assert_eq!(check("http://auth.example.com"), Err(ConfigError::PlainHttp));
+        assert_eq!(check("http://127.0.0.1.example.com"), Err(ConfigError::PlainHttp));
+    }
+
+    #[test]
+    fn an_issuer_is_a_web_address_without_query_and_fragment() {
+        for bad in ["", "auth.example.com", "ftp://a", "https://a/?q", "https://a/#f"] {
+            assert_eq!(check(bad), Err(ConfigError::Issuer), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_printed() {
+        let config = Config::new("https://a", "https://b", "cli_api", "hush-hush");
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

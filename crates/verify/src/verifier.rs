@@ -1,0 +1,266 @@
+//! The verifier: its parts, its tasks, and the check of one token.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use procura_token::{
+    Kind, Rejection, Seq, Ts,
+    crypto::{fill_random, sha256},
+    jws::{Expected, Genuine, MAX_TOKEN_BYTES, kid_of},
+};
+use quick_cache::sync::Cache;
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::{
+    clock::Moment,
+    config::{Config, ConfigError},
+    feed,
+    introspection::Introspection,
+    jwks::{Keys, NoKey},
+    layer::Guard,
+    refused::Refused,
+    standing::Standing,
+    verified::Verified,
+    view::{Verdict, View},
+    wire::Wire,
+};
+
+/// A long-lived response looks at its token at least this often.
+const WATCH_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+
+/// A token that was verified before, and the key that signed it.
+#[derive(Clone)]
+struct Remembered {
+    genuine: Arc<Genuine>,
+    kid: Arc<str>,
+}
+
+struct Core {
+    expected: Expected,
+    accepts_delegated: bool,
+    wire: Wire,
+    keys: Keys,
+    standing: Standing,
+    introspection: Introspection,
+    /// By SHA-256 of the whole token, so that no token is kept in memory.
+    remembered: Cache<[u8; 32], Remembered>,
+}
+
+struct Running {
+    core: Arc<Core>,
+    /// Aborted when the last clone of the verifier is dropped.
+    _tasks: JoinSet<()>,
+}
+
+/// Accepts or refuses access tokens. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Verifier(Arc<Running>);
+
+/// Why a token that had been accepted would be refused now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was revoked.
+    Revoked,
+    /// It has expired.
+    Expired,
+    /// The verifier lost its lease, so that it could not know of a revocation.
+    Blind,
+}
+
+/// How a verifier is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// How far the revocation log is applied; `None` before the first snapshot.
+    pub applied: Option<Seq>,
+    /// What is left of the lease; `None` without one.
+    pub lease_remaining: Option<Duration>,
+    /// Whether everything that was heard of is applied.
+    pub is_synced: bool,
+    /// How many revocations are held.
+    pub entries: usize,
+    /// Whether the issuer's keys are here.
+    pub has_keys: bool,
+}
+
+impl Verifier {
+    /// Starts a verifier and its tasks; needs a tokio runtime. Returns at once, also where the
+    /// issuer is down: until its keys are here every token is answered 503.
+    pub fn start(config: Config) -> Result<Self, ConfigError> {
+        let is_loopback = config.check()?;
+        let mut random = [0; 16];
+        fill_random(&mut random).map_err(|_| ConfigError::System)?;
+        let incarnation = format!("{:032x}", u128::from_be_bytes(random));
+        let core = Arc::new(Core {
+            wire: Wire::new(&config, is_loopback)?,
+            expected: Expected {
+                issuer: config.issuer,
+                audience: Some(config.audience),
+                algorithms: config.algorithms,
+                leeway_secs: config.leeway_secs,
+            },
+            accepts_delegated: config.accepts_delegated,
+            keys: Keys::new(),
+            standing: Standing::new(View::new(incarnation)),
+            introspection: Introspection::default(),
+            remembered: Cache::new(config.cached_tokens),
+        });
+        let mut tasks = JoinSet::new();
+        let c = Arc::clone(&core);
+        tasks.spawn(async move { c.keys.run(&c.wire).await });
+        let c = Arc::clone(&core);
+        tasks.spawn(async move { feed::follow(&c.wire, &c.standing).await });
+        let c = Arc::clone(&core);
+        let (name, longest) = (config.name, config.max_lease);
+        tasks.spawn(async move {
+            feed::acknowledge(&c.wire, &c.standing, &name, longest).await;
+        });
+        Ok(Self(Arc::new(Running { core, _tasks: tasks })))
+    }
+
+    /// A tower layer that lets only accepted tokens through.
+    #[must_use]
+    pub fn layer(&self) -> Guard {
+        Guard::new(self.clone())
+    }
+
+    /// Accepts or refuses a token, for those who do not use [`Verifier::layer`].
+    pub async fn check(&self, token: &str) -> Result<Verified, Refused> {
+        let core = &self.0.core;
+        let genuine = core.genuine(token).await?;
+        let is_delegated = matches!(genuine.kind, Kind::Delegated(_));
+        if is_delegated && !core.accepts_delegated {
+            return Err(Refused::Delegated);
+        }
+        if is_delegated {
+            match core.standing.settle(genuine.claims.rvs, &genuine.keys).await {
+                Verdict::Live => {}
+                Verdict::Revoked => return Err(Refused::Revoked),
+                Verdict::Behind | Verdict::Blind => core.introspect(token).await?,
+            }
+        }
+        // For tokens in their own tenant this is all that is asked: they outlive a broken feed.
+        // For a delegated one, because the revocation may have come while we asked.
+        if core.standing.view().is_revoked(genuine.claims.rvs, &genuine.keys) {
+            return Err(Refused::Revoked);
+        }
+        Ok(Verified(genuine))
+    }
+
+    /// Resolves when the token would be refused from now on, so that a long-lived response can
+    /// end: revoked, expired, or (for a delegated token) the lease lost. A delegated token that
+    /// was accepted by introspection has no lease behind it and resolves at once.
+    ///
+    /// The future keeps the verifier alive. Dropping it ends the subscription.
+    pub fn on_revoked(&self, token: &Verified) -> impl Future<Output = Ended> + Send + use<> {
+        let (running, genuine) = (Arc::clone(&self.0), Arc::clone(&token.0));
+        async move { running.core.ended(&genuine).await }
+    }
+
+    /// Resolves once the verifier has keys, is in step with the feed and holds a lease.
+    pub async fn ready(&self) {
+        let core = &self.0.core;
+        core.keys.loaded().await;
+        let mut changed = core.standing.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let status = self.status();
+            if status.is_synced && status.lease_remaining.is_some() {
+                return;
+            }
+            // The sender lives as long as `self`.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// How the verifier is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let core = &self.0.core;
+        let now = Moment::now();
+        let view = core.standing.view();
+        Status {
+            applied: view.applied(),
+            lease_remaining: view
+                .lease_end(now)
+                .map(|end| end.mono.saturating_duration_since(now.mono)),
+            is_synced: view.is_synced(),
+            entries: view.len(),
+            has_keys: core.keys.is_loaded(),
+        }
+    }
+}
+
+impl Core {
+    /// The claims of a token that is genuine, for us and within its time.
+    async fn genuine(&self, token: &str) -> Result<Arc<Genuine>, Refused> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refused::BadToken(Rejection::Malformed));
+        }
+        let digest = sha256(&[token.as_bytes()]);
+        if let Some(known) = self.remembered.get(&digest) {
+            // A key that the issuer no longer publishes takes its tokens with it.
+            if self.keys.current().is_some_and(|keys| keys.knows(&known.kid)) {
+                let now = Moment::now().wall;
+                self.expected.claims(&known.genuine.claims, now).map_err(Refused::BadToken)?;
+                return Ok(known.genuine);
+            }
+            self.remembered.remove(&digest);
+        }
+        let kid = kid_of(token).ok_or(Refused::BadToken(Rejection::Malformed))?;
+        let keys = self.keys.with(&kid).await.map_err(|no_key| match no_key {
+            NoKey::Unknown => Refused::BadToken(Rejection::UnknownKey),
+            NoKey::Unavailable => Refused::Unavailable,
+        })?;
+        let genuine = self
+            .expected
+            .access_token(token, &keys, Moment::now().wall)
+            .map(Arc::new)
+            .map_err(Refused::BadToken)?;
+        let remembered = Remembered { genuine: Arc::clone(&genuine), kid: kid.into() };
+        self.remembered.insert(digest, remembered);
+        Ok(genuine)
+    }
+
+    async fn introspect(&self, token: &str) -> Result<(), Refused> {
+        match self.introspection.is_active(&self.wire, token).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refused::Revoked),
+            Err(_) => Err(Refused::Unavailable),
+        }
+    }
+
+    async fn ended(&self, token: &Genuine) -> Ended {
+        let mut changed = self.standing.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let now = Moment::now();
+            let left = Ts::from_secs(token.claims.exp).0.saturating_sub(now.wall.0);
+            let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
+                return Ended::Expired;
+            };
+            let mut wake_in = Duration::from_micros(left).min(WATCH_AT_LEAST_EVERY);
+            if matches!(token.kind, Kind::Delegated(_)) {
+                match self.standing.settle(token.claims.rvs, &token.keys).await {
+                    Verdict::Live => {}
+                    Verdict::Revoked => return Ended::Revoked,
+                    Verdict::Behind | Verdict::Blind => return Ended::Blind,
+                }
+                let now = Moment::now();
+                let lease_end = self.standing.view().lease_end(now);
+                let lease = lease_end.map(|end| end.mono.saturating_duration_since(now.mono));
+                wake_in = wake_in.min(lease.unwrap_or_default());
+            } else if self.standing.view().is_revoked(token.claims.rvs, &token.keys) {
+                return Ended::Revoked;
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = sleep(wake_in) => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verifier").field(&self.status()).finish()
+    }
+}
