@@ -114,8 +114,11 @@ impl FromStr for Permissions {
         let mut set = BTreeSet::new();
         for part in text.split(' ').filter(|p| !p.is_empty()) {
             let stem = part.strip_suffix('*').unwrap_or(part);
-            let is_plain =
-                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b':');
+            let is_plain = |b: u8| {
+                b.is_ascii_lowercase()
+                    || b.is_ascii_digit()
+                    || matches!(b, b'.' | b'_' | b'-' | b':')
+            };
             let has_good_star = stem.len() == part.len() || stem.is_empty() || stem.ends_with('.');
             if !has_good_star || part.len() > 128 || !stem.bytes().all(is_plain) {
                 return Err(UnknownWord);

@@ -231,7 +231,12 @@ pub enum StepError {
 impl Step {
     /// The state after the step, or why it cannot be taken. Total: every side, step and state has
     /// exactly one answer, reviewed as a table in the tests.
-    pub fn apply(self, relationship: &Relationship, side: Side, now: Ts) -> Result<RelationshipState, StepError> {
+    pub fn apply(
+        self,
+        relationship: &Relationship,
+        side: Side,
+        now: Ts,
+    ) -> Result<RelationshipState, StepError> {
         use RelationshipState as S;
         let is_allowed = match self {
             Self::Approve | Self::Decline => side == Side::Customer,
@@ -250,7 +255,9 @@ impl Step {
             (Self::Approve, S::Requested) => Ok(S::Active),
             (Self::Decline | Self::Withdraw, S::Requested) => Ok(S::Declined),
             (Self::Suspend, S::Active) => Ok(S::Suspended),
-            (Self::Resume, S::Suspended) if relationship.suspended_by == Some(side) => Ok(S::Active),
+            (Self::Resume, S::Suspended) if relationship.suspended_by == Some(side) => {
+                Ok(S::Active)
+            }
             (Self::Resume, S::Suspended) => Err(StepError::NotYours),
             (Self::End, S::Active | S::Suspended) => Ok(S::Ended),
             _ => Err(StepError::WrongState),

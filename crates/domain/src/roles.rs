@@ -1,11 +1,7 @@
 //! The role catalogue: what users are in their own tenant, what a relationship hands over, and the
 //! permission set behind each.
 
-use crate::{
-    permission::Permissions,
-    relationship::RelationshipKind,
-    words::words,
-};
+use crate::{permission::Permissions, relationship::RelationshipKind, words::words};
 
 words! {
     /// What a user is in the own tenant.
@@ -128,9 +124,11 @@ impl UserRole {
         match (kind, self) {
             (RelationshipKind::Manages, Self::PartnerAdmin)
             | (RelationshipKind::Trust, Self::TenantAdmin) => Some(Permissions::everything()),
-            (RelationshipKind::Manages, Self::PartnerSupport) => {
-                Some(union(&[SUPPORT, REPORTS, &["partner.billing.read", "pii.unmask", "tenant.users.reset_password"]]))
-            }
+            (RelationshipKind::Manages, Self::PartnerSupport) => Some(union(&[
+                SUPPORT,
+                REPORTS,
+                &["partner.billing.read", "pii.unmask", "tenant.users.reset_password"],
+            ])),
             (RelationshipKind::Manages, Self::PartnerBilling) => {
                 Some(union(&[BILLING, &["partner.reports.usage.read"]]))
             }
@@ -152,11 +150,14 @@ impl UserRole {
     #[must_use]
     pub fn home_scope(self) -> &'static [&'static str] {
         match self {
-            Self::PartnerAdmin | Self::PartnerSupport | Self::PartnerBilling | Self::PartnerAuditor => {
-                &["partner.tenants.list", crate::permission::SWITCH_CONTEXT]
-            }
+            Self::PartnerAdmin
+            | Self::PartnerSupport
+            | Self::PartnerBilling
+            | Self::PartnerAuditor => &["partner.tenants.list", crate::permission::SWITCH_CONTEXT],
             // Tenant admins may be trusted by other tenants (kind `trust`).
-            Self::TenantAdmin => &["tenant.admin", "partner.tenants.list", crate::permission::SWITCH_CONTEXT],
+            Self::TenantAdmin => {
+                &["tenant.admin", "partner.tenants.list", crate::permission::SWITCH_CONTEXT]
+            }
             Self::SuperAdmin => &["operator.admin"],
             Self::SupportAgent | Self::Member => &[],
         }

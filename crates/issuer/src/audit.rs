@@ -78,7 +78,12 @@ pub struct Verified {
 
 impl Issuer {
     /// Lists entries of a tenant, as the caller may see them; the operator may leave the tenant out.
-    pub async fn list_audit(&self, caller: &Caller, tenant: Option<TenantId>, filter: Filter) -> Result<Vec<Listed>> {
+    pub async fn list_audit(
+        &self,
+        caller: &Caller,
+        tenant: Option<TenantId>,
+        filter: Filter,
+    ) -> Result<Vec<Listed>> {
         let is_operator = caller.is(procura_domain::UserRole::SuperAdmin);
         let tenant = if is_operator { tenant } else { Some(tenant.unwrap_or(caller.tenant)) };
         if let Some(tenant) = tenant {
@@ -94,7 +99,11 @@ impl Issuer {
     }
 
     /// What people of other tenants did, or tried, in the caller's own tenant.
-    pub async fn list_partner_activity(&self, caller: &Caller, filter: Filter) -> Result<Vec<Listed>> {
+    pub async fn list_partner_activity(
+        &self,
+        caller: &Caller,
+        filter: Filter,
+    ) -> Result<Vec<Listed>> {
         let tenant = caller.administer(caller.tenant)?.tenant();
         let filter = Filter { target: Some(tenant), is_by_others: true, ..filter };
         Ok(self.0.store.list_audit(&filter).await?)
@@ -102,18 +111,26 @@ impl Issuer {
 
     /// Takes in what was done with a delegated token. Only for tokens that were issued for the
     /// resource server that reports.
-    pub async fn report(&self, server: &ResourceServer, reported: Reported, via: &Via) -> Result<AuditId> {
+    pub async fn report(
+        &self,
+        server: &ResourceServer,
+        reported: Reported,
+        via: &Via,
+    ) -> Result<AuditId> {
         let is_word = |text: &str| {
             (1..=64).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         };
         let is_bounded = |text: &Option<String>| {
             text.as_ref().is_none_or(|t| t.len() <= 200 && !t.chars().any(char::is_control))
         };
         // The server's own words are not a resource server's to write.
-        let is_reserved = ["token.", "relationship.", "trust.", "partner_access.", "login", "user."]
-            .iter()
-            .any(|prefix| reported.action.starts_with(prefix));
+        let is_reserved =
+            ["token.", "relationship.", "trust.", "partner_access.", "login", "user."]
+                .iter()
+                .any(|prefix| reported.action.starts_with(prefix));
         if !is_word(&reported.action) || is_reserved {
             return Err(Error::Invalid("action"));
         }
@@ -123,12 +140,14 @@ impl Issuer {
         if !is_bounded(&reported.resource_type) || !is_bounded(&reported.resource_id) {
             return Err(Error::Invalid("resource"));
         }
-        let details = reported.details.map(serde_json::Value::Object).map(|details| details.to_string());
+        let details =
+            reported.details.map(serde_json::Value::Object).map(|details| details.to_string());
         if details.as_ref().is_some_and(|text| text.len() > 4096) {
             return Err(Error::Invalid("details"));
         }
         let issue = self.0.store.find_issue(&reported.jti).await?;
-        let is_ours = |entry: &Entry| entry.resource_id.as_deref() == Some(server.audience.as_str());
+        let is_ours =
+            |entry: &Entry| entry.resource_id.as_deref() == Some(server.audience.as_str());
         let issue = issue.filter(is_ours).ok_or(Error::NotFound)?;
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
         let result = reported.result.as_deref().unwrap_or("ok");
@@ -189,12 +208,14 @@ pub async fn verify_chain(
     store: &procura_store::Store,
     kept_elsewhere: &[String],
 ) -> Result<Result<Verified, Broken>> {
-    let public = Jwks { keys: store.list_keys().await?.into_iter().map(|key| key.public).collect() };
+    let public =
+        Jwks { keys: store.list_keys().await?.into_iter().map(|key| key.public).collect() };
     let keys = KeySet::new(&public).map_err(|_| Error::Broken)?;
     let mut checkpoints = Vec::new();
     for statement in store.list_checkpoints().await?.iter().chain(kept_elsewhere) {
         let signed = jws::verify(statement.trim(), CHECKPOINT_TYPE, &keys, &[Algorithm::Es256]);
-        let parsed = signed.ok().and_then(|s| serde_json::from_slice::<Checkpoint>(&s.payload).ok());
+        let parsed =
+            signed.ok().and_then(|s| serde_json::from_slice::<Checkpoint>(&s.payload).ok());
         let Some(checkpoint) = parsed else { return Ok(Err(Broken::BadCheckpoint)) };
         checkpoints.push(checkpoint);
     }

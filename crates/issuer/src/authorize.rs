@@ -44,6 +44,25 @@ pub struct Parameters<'a> {
     pub prompt: Option<&'a str>,
 }
 
+impl Parameters<'_> {
+    fn is_oversized(&self) -> bool {
+        [
+            self.client_id,
+            self.redirect_uri,
+            self.response_type,
+            self.scope,
+            self.state,
+            self.nonce,
+            self.code_challenge,
+            self.code_challenge_method,
+            self.prompt,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|text| text.len() > MAX_PARAMETER)
+    }
+}
+
 /// A request that was checked and waits for the person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
@@ -132,11 +151,7 @@ impl Issuer {
 
     /// The outer error is for a page, the inner one for the client.
     async fn check_authorization(&self, p: Parameters<'_>) -> Result<Result<Pending, Answer>> {
-        let all = [
-            p.client_id, p.redirect_uri, p.response_type, p.scope, p.state, p.nonce,
-            p.code_challenge, p.code_challenge_method, p.prompt,
-        ];
-        if all.into_iter().flatten().any(|text| text.len() > MAX_PARAMETER) {
+        if p.is_oversized() {
             return Err(Error::Invalid("request"));
         }
         let client_id: ClientId =
@@ -156,8 +171,13 @@ impl Issuer {
         // The machine has bound it by now, or said `Page`.
         let redirect_uri = p.redirect_uri.unwrap_or_default().to_owned();
         let state = p.state.map(ToOwned::to_owned);
-        let refuse =
-            |code| Ok(Err(Answer { redirect_uri: redirect_uri.clone(), state: state.clone(), outcome: Err(code) }));
+        let refuse = |code| {
+            Ok(Err(Answer {
+                redirect_uri: redirect_uri.clone(),
+                state: state.clone(),
+                outcome: Err(code),
+            }))
+        };
         let challenge = match checked {
             Checked::Good { challenge } => challenge,
             Checked::Redirect(code) => return refuse(code),
@@ -220,7 +240,12 @@ impl Issuer {
     }
 
     /// The person's answer on the consent page. A pending request is answered once.
-    pub async fn answer(&self, shown: &Shown, session: &Session, is_allowed: bool) -> Result<Answer> {
+    pub async fn answer(
+        &self,
+        shown: &Shown,
+        session: &Session,
+        is_allowed: bool,
+    ) -> Result<Answer> {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         if !tx.end_interaction(shown.id).await? {
             return Err(Error::NotFound);
@@ -266,7 +291,13 @@ impl Issuer {
     }
 
     /// An audit entry of something that a client or a person did or tried at an OAuth endpoint.
-    pub async fn note(&self, action: &str, reason: &'static str, client: Option<ClientId>, via: &Via) -> Result<()> {
+    pub async fn note(
+        &self,
+        action: &str,
+        reason: &'static str,
+        client: Option<ClientId>,
+        via: &Via,
+    ) -> Result<()> {
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
         let now: Ts = self.0.environment.now();
         let entry = Entry {

@@ -5,7 +5,7 @@ use procura_domain::{Caller, TenantStatus};
 use procura_store::{audit::Entry, users::UserStatus};
 use procura_token::{AuditId, Kind, TenantId};
 
-use crate::{Error, Issuer, Result, Via};
+use crate::{Call, Error, Issuer, Result};
 
 impl Issuer {
     /// The person behind a bearer token. Delegated tokens, tokens of clients and tokens for another
@@ -22,7 +22,8 @@ impl Issuer {
         }
         let sid = claims.sid.ok_or(Error::Unauthenticated)?;
         let session = self.0.store.find_session(sid).await?;
-        let session = session.filter(|s| s.is_live(now) && s.user == user && s.tenant == claims.tenant);
+        let session =
+            session.filter(|s| s.is_live(now) && s.user == user && s.tenant == claims.tenant);
         let session = session.ok_or(Error::Unauthenticated)?;
         let person = self.0.store.find_user(claims.tenant, user).await?;
         let is_active = |u: &procura_store::users::User| {
@@ -67,7 +68,8 @@ impl Issuer {
     }
 
     /// An audit entry of what a caller did to a tenant.
-    pub(crate) fn entry(&self, caller: &Caller, action: &str, target: TenantId, via: &Via) -> Result<Entry> {
+    pub(crate) fn entry(&self, call: &Call, action: &str, target: TenantId) -> Result<Entry> {
+        let Call { caller, via, .. } = call;
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
         Ok(Entry {
             actor_user_id: Some(caller.user),

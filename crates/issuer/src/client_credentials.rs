@@ -4,7 +4,7 @@
 use procura_store::{audit::Entry, clients::Client};
 use procura_token::Scope;
 
-use crate::{Error, Issuer, Minted, Result, Via};
+use crate::{Error, Issuer, Minted, Result, Via, mint::Own};
 
 /// The grant type's name.
 pub const GRANT: &str = "client_credentials";
@@ -23,7 +23,8 @@ impl Issuer {
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::GrantNotAllowed);
         }
-        let audience = audience.or(client.default_audience.as_deref()).ok_or(Error::Invalid("audience"))?;
+        let audience =
+            audience.or(client.default_audience.as_deref()).ok_or(Error::Invalid("audience"))?;
         if !client.audiences.iter().any(|known| known == audience) {
             self.note("token.issue", "audience_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::Refused(procura_domain::Refusal::AudienceNotAllowed));
@@ -33,7 +34,8 @@ impl Issuer {
         if granted.is_empty() && !scope.is_empty() {
             return Err(Error::BadScope);
         }
-        let token = self.mint_client(client, audience, granted, tx.rvs(), tx.now())?;
+        let token =
+            self.mint_client(Own { client, audience, scope: granted, rvs: tx.rvs() }, tx.now())?;
         let entry = Entry {
             actor_tenant_id: Some(client.tenant),
             target_tenant_id: Some(client.tenant),

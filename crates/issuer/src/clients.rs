@@ -84,11 +84,5 @@ impl Issuer {
 
 /// The keyed hash of a secret, bound to its client.
 pub(crate) fn secret_hash(secrets: &Secrets, id: &ClientId, secret: &str) -> String {
-    let tag = secrets.clients().tag(&[id.as_str().as_bytes(), &[0], secret.as_bytes()]);
-    let mut text = String::with_capacity(64);
-    for byte in tag {
-        // Writing to a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-    }
-    text
+    crypto::hex(&secrets.clients().tag(&[id.as_str().as_bytes(), &[0], secret.as_bytes()]))
 }

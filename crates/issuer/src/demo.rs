@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use procura_domain::{
     Access, Permissions, Relationship, RelationshipKind, RelationshipRole, RelationshipState,
-    TenantStatus, UserRole,
-    relationship::Origin,
+    TenantStatus, UserRole, relationship::Origin,
 };
 use procura_store::{
     Tx,

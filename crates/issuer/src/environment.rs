@@ -26,7 +26,10 @@ pub enum Clock {
 impl Clock {
     /// Now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the machine's clock is read"
+    )]
     pub fn now(&self) -> Ts {
         match self {
             Self::Moved(at) => Ts(at.load(Ordering::SeqCst)),
@@ -80,10 +83,5 @@ impl Environment {
 /// slow hash would add nothing.
 #[must_use]
 pub fn fingerprint(secret: &str) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in crypto::sha256(&[secret.as_bytes()]) {
-        // Writing to a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-    }
-    text
+    crypto::hex(&crypto::sha256(&[secret.as_bytes()]))
 }

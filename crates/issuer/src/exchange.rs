@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use procura_domain::{Refusal, Wish, permission, acr::known_acr};
+use procura_domain::{Refusal, Wish, acr::known_acr, permission};
 use procura_store::{
     audit::Entry,
     clients::Client,
@@ -13,10 +13,7 @@ use procura_token::{
     AuditId, DelegationId, Kind, Purpose, Scope, TenantId, Ts, UserId, jws::Genuine,
 };
 
-use crate::{
-    Error, Issuer, Minted, Result, Via,
-    mint::Delegation,
-};
+use crate::{Error, Issuer, Minted, Result, Via, mint::Delegated};
 
 /// The grant type's name.
 pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -106,7 +103,12 @@ impl Issuer {
         Ok(Prepared { subject, user, audience })
     }
 
-    fn ledger_job(&self, request: &Request<'_>, prepared: &Prepared, entry: Entry) -> Result<Exchange> {
+    fn ledger_job(
+        &self,
+        request: &Request<'_>,
+        prepared: &Prepared,
+        entry: Entry,
+    ) -> Result<Exchange> {
         let claims = &prepared.subject.claims;
         let target: Option<TenantId> = request.tenant_id.parse().ok();
         Ok(Exchange {
@@ -161,7 +163,7 @@ impl Issuer {
         })?;
         let (tenant, ends_at) = (mandate.tenant, mandate.delegation_ends_at);
         let token = self.mint_delegated(
-            Delegation {
+            Delegated {
                 client: &request.client,
                 audience: &prepared.audience,
                 subject: &prepared.subject.claims,

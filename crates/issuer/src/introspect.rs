@@ -9,7 +9,11 @@ use crate::{Error, Issuer, Result};
 impl Issuer {
     /// The claims of a token, if it is alive and meant for the resource server that asks. Everything
     /// else is `None`: unknown, expired, revoked and foreign tokens look alike.
-    pub async fn introspect(&self, asking: &ResourceServer, token: &str) -> Result<Option<AccessClaims>> {
+    pub async fn introspect(
+        &self,
+        asking: &ResourceServer,
+        token: &str,
+    ) -> Result<Option<AccessClaims>> {
         let now = self.0.environment.now();
         let Ok(genuine) = self.genuine(token, now) else { return Ok(None) };
         let claims = &genuine.claims;

@@ -70,7 +70,8 @@ impl KeyRing {
         environment: &Environment,
     ) -> Result<Self> {
         let mut stored = store.list_keys().await?;
-        let has = |keys: &[StoredKey], alg| keys.iter().any(|k| k.alg == alg && k.state == "active");
+        let has =
+            |keys: &[StoredKey], alg| keys.iter().any(|k| k.alg == alg && k.state == "active");
         let missing: Vec<_> = WANTED.into_iter().filter(|alg| !has(&stored, *alg)).collect();
         if !missing.is_empty() {
             let mut tx = store.begin(environment.now()).await?;
@@ -88,7 +89,11 @@ impl KeyRing {
         Ok(self.0.load().access.sign(typ, claims)?)
     }
 
-    pub(crate) fn sign_identity(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
+    pub(crate) fn sign_identity(
+        &self,
+        typ: &str,
+        claims: &impl serde::Serialize,
+    ) -> Result<String> {
         Ok(self.0.load().identity.sign(typ, claims)?)
     }
 
@@ -106,7 +111,11 @@ impl KeyRing {
 }
 
 /// RSA keys take a while to find: not on the async threads.
-async fn generate(alg: Algorithm, secrets: &Secrets, environment: &Environment) -> Result<StoredKey> {
+async fn generate(
+    alg: Algorithm,
+    secrets: &Secrets,
+    environment: &Environment,
+) -> Result<StoredKey> {
     let pkcs8 = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
         .await
         .map_err(|_| Error::Broken)??;

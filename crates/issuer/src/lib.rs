@@ -63,6 +63,17 @@ pub struct Via {
     pub request_id: String,
 }
 
+/// A change that somebody asks for: who, from where, and what the answer waits for.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The person.
+    pub caller: procura_domain::Caller,
+    /// Where the request came from.
+    pub via: Via,
+    /// Whether the answer waits for the verifiers.
+    pub confirm: revoke::Confirm,
+}
+
 /// The issuer: everything that the verbs need. Cheap to clone.
 #[derive(Clone)]
 pub struct Issuer(Arc<Inner>);

@@ -48,7 +48,8 @@ impl Attempts {
             names.retain(|_, (_, last)| now < last.plus_secs(WAIT_SECS));
         }
         if names.len() >= MAX_NAMES
-            && let Some(oldest) = names.iter().min_by_key(|(_, (_, last))| *last).map(|(n, _)| n.clone())
+            && let Some(oldest) =
+                names.iter().min_by_key(|(_, (_, last))| *last).map(|(n, _)| n.clone())
         {
             names.remove(&oldest);
         }
@@ -95,9 +96,8 @@ impl Issuer {
             Some(name) => self.0.store.find_user_by_email(name).await?,
             None => None,
         };
-        let may_log_in = |u: &User| {
-            u.status == UserStatus::Active && u.ends_at.is_none_or(|end| now < end)
-        };
+        let may_log_in =
+            |u: &User| u.status == UserStatus::Active && u.ends_at.is_none_or(|end| now < end);
         let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
         let is_short = password.len() <= passwords::MAX_BYTES;
         let checked = if is_short { password } else { "" };

@@ -4,8 +4,8 @@
 use procura_domain::{Mandate, UserRole};
 use procura_store::{clients::Client, sessions::Session, users::User};
 use procura_token::{
-    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantId, Ts, UserId,
-    jws::ACCESS_TOKEN_TYPE,
+    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantId, Ts,
+    UserId, jws::ACCESS_TOKEN_TYPE,
 };
 use serde_json::{Map, json};
 
@@ -39,7 +39,7 @@ pub(crate) struct Home<'a> {
 }
 
 /// What a recorded decision gives for a delegated token.
-pub(crate) struct Delegation<'a> {
+pub(crate) struct Delegated<'a> {
     pub client: &'a Client,
     pub audience: &'a str,
     pub subject: &'a AccessClaims,
@@ -49,6 +49,23 @@ pub(crate) struct Delegation<'a> {
     pub purpose: Option<Purpose>,
     pub rvs: Seq,
     pub jti: String,
+}
+
+/// What a checked request gives for a token of a client about itself.
+pub(crate) struct Own<'a> {
+    pub client: &'a Client,
+    pub audience: &'a str,
+    pub scope: Scope,
+    pub rvs: Seq,
+}
+
+/// What every access token has.
+struct Common<'a> {
+    client: &'a Client,
+    tenant: TenantId,
+    rvs: Seq,
+    jti: String,
+    end: Ts,
 }
 
 impl Issuer {
@@ -63,13 +80,19 @@ impl Issuer {
         let end = ends.into_iter().flatten().fold(now.plus_secs(settings.home_ttl_secs), Ts::min);
         let user = home.user;
         let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
-        let manages = user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
-        let source = || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
+        let manages =
+            user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
+        let (client, rvs, jti) = (home.client, home.rvs, home.jti);
+        let common = Common { client, tenant: user.tenant, rvs, jti, end };
+        let source =
+            || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
         let claims = AccessClaims {
             sub: user.id.to_string(),
             partner_id: manages.then_some(user.tenant),
-            managed_tenant_count: is_overage.then(|| u64::try_from(home.managed.len()).unwrap_or_default()),
-            claim_names: is_overage.then(|| Map::from_iter([("managed_tenant_ids".into(), json!("managed"))])),
+            managed_tenant_count: is_overage
+                .then(|| u64::try_from(home.managed.len()).unwrap_or_default()),
+            claim_names: is_overage
+                .then(|| Map::from_iter([("managed_tenant_ids".into(), json!("managed"))])),
             claim_sources: is_overage.then(|| Map::from_iter([("managed".into(), source())])),
             managed_tenant_ids: (manages && !is_overage).then_some(home.managed),
             sid: Some(home.session.id),
@@ -79,14 +102,16 @@ impl Issuer {
             amr: home.session.amr.clone(),
             idp: Some(home.session.idp.clone()),
             scope: home.scope,
-            ..self.bare(home.client, user.tenant, home.rvs, home.jti, now, end)
+            ..self.bare(common, now)
         };
         self.sign(claims, now)
     }
 
-    pub(crate) fn mint_delegated(&self, d: Delegation<'_>, now: Ts) -> Result<Minted> {
+    pub(crate) fn mint_delegated(&self, d: Delegated<'_>, now: Ts) -> Result<Minted> {
         let customer = d.mandate.tenant;
         let home = d.subject.tenant;
+        let end = d.mandate.expires_at;
+        let common = Common { client: d.client, tenant: customer, rvs: d.rvs, jti: d.jti, end };
         let claims = AccessClaims {
             sub: self.principal(customer, d.actor).to_string(),
             aud: d.audience.to_owned(),
@@ -107,25 +132,16 @@ impl Issuer {
             amr: d.subject.amr.clone(),
             purpose: d.purpose,
             scope: d.mandate.scope,
-            ..self.bare(d.client, customer, d.rvs, d.jti, now, d.mandate.expires_at)
+            ..self.bare(common, now)
         };
         self.sign(claims, now)
     }
 
-    pub(crate) fn mint_client(
-        &self,
-        client: &Client,
-        audience: &str,
-        scope: Scope,
-        rvs: Seq,
-        now: Ts,
-    ) -> Result<Minted> {
+    pub(crate) fn mint_client(&self, own: Own<'_>, now: Ts) -> Result<Minted> {
+        let Own { client, audience, scope, rvs } = own;
         let end = now.plus_secs(self.0.settings.limits.ttl_secs);
-        let claims = AccessClaims {
-            aud: audience.to_owned(),
-            scope,
-            ..self.bare(client, client.tenant, rvs, self.new_jti()?, now, end)
-        };
+        let common = Common { client, tenant: client.tenant, rvs, jti: self.new_jti()?, end };
+        let claims = AccessClaims { aud: audience.to_owned(), scope, ..self.bare(common, now) };
         self.sign(claims, now)
     }
 
@@ -140,7 +156,8 @@ impl Issuer {
     }
 
     /// What every access token has; a token of the client about itself, until more is filled in.
-    fn bare(&self, client: &Client, tenant: TenantId, rvs: Seq, jti: String, now: Ts, end: Ts) -> AccessClaims {
+    fn bare(&self, common: Common<'_>, now: Ts) -> AccessClaims {
+        let Common { client, tenant, rvs, jti, end } = common;
         AccessClaims {
             iss: self.0.settings.issuer.clone(),
             sub: client.id.to_string(),

@@ -2,28 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::{Access, Caller};
+use procura_domain::Access;
 use procura_token::Key;
 
-use crate::{
-    Error, Issuer, Result, Via,
-    revoke::{Confirm, Revoked},
-};
+use crate::{Call, Error, Issuer, Result, revoke::Revoked};
 
 impl Issuer {
     /// Sets the switch of the caller's own tenant. Any change kills the running delegations at once;
     /// setting what is set already changes nothing and kills nothing.
     pub async fn switch_partner_access(
         &self,
-        caller: &Caller,
+        call: &Call,
         access: Access,
-        confirm: Confirm,
-        via: &Via,
     ) -> Result<Option<Revoked>> {
-        let tenant = caller.switch_access()?.tenant();
+        let tenant = call.caller.switch_access()?.tenant();
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let before = tx.update_partner_access(tenant, access).await?.ok_or(Error::NotFound)?;
-        let mut entry = self.entry(caller, "partner_access.switch", tenant, via)?;
+        let mut entry = self.entry(call, "partner_access.switch", tenant)?;
         entry.resource_type = Some("tenant".to_owned());
         entry.resource_id = Some(tenant.to_string());
         entry.details = Some(serde_json::json!({ "before": before, "after": access }).to_string());
@@ -37,6 +32,6 @@ impl Issuer {
         for partner in tx.list_partners(tenant).await?.into_iter().collect::<BTreeSet<_>>() {
             tx.revoke(&Key::Pair(partner, tenant), "partner_access.switch");
         }
-        self.commit_revocation(tx, ended, confirm).await.map(Some)
+        self.commit_revocation(tx, ended, call.confirm).await.map(Some)
     }
 }

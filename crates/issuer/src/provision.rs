@@ -1,7 +1,7 @@
 //! A partner sets a customer up: tenant, relationship and first admin in one transaction.
 
 use procura_domain::{
-    Access, Caller, Relationship, RelationshipKind, RelationshipRole, TenantStatus, UserRole,
+    Access, Relationship, RelationshipKind, RelationshipRole, TenantStatus, UserRole,
     relationship::Origin,
 };
 use procura_store::{
@@ -11,7 +11,7 @@ use procura_store::{
 use procura_token::{TenantId, UserId};
 
 use crate::{
-    Error, Issuer, Result, Via,
+    Call, Error, Issuer, Result,
     environment::fingerprint,
     invitations::{INVITATION_SECS, Invitation},
     login::normalise_email,
@@ -42,8 +42,8 @@ pub struct Provisioned {
 
 impl Issuer {
     /// Sets a customer up. The partner never learns the invitation: it goes to the customer's admin.
-    pub async fn provision_customer(&self, caller: &Caller, new: &NewCustomer, via: &Via) -> Result<Provisioned> {
-        let permit = caller.represent_partner()?;
+    pub async fn provision_customer(&self, call: &Call, new: &NewCustomer) -> Result<Provisioned> {
+        let permit = call.caller.represent_partner()?;
         let name = bounded(&new.name, 1..=120).ok_or(Error::Invalid("name"))?;
         let plan = new.plan.as_deref().unwrap_or("standard");
         let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;
@@ -89,9 +89,10 @@ impl Issuer {
         tx.insert_user(&admin).await?;
         tx.insert_invitation(&fingerprint(&invitation), admin.id, expires_at).await?;
         tx.insert_relationship(&relationship, None).await?;
-        self.audit_step(&mut tx, caller, "tenant.provision", &relationship, via)?;
+        self.audit_step(&mut tx, call, "tenant.provision", &relationship)?;
         tx.commit().await?;
-        self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation }).await?;
+        self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation })
+            .await?;
         Ok(Provisioned { tenant, relationship, admin })
     }
 }

@@ -47,7 +47,7 @@ pub struct Redeemed {
 
 /// Everything that the code stands for, as it is in this transaction.
 struct Login {
-    code: Code,
+    code_hash: String,
     pending: Pending,
     session: Session,
     user: User,
@@ -55,7 +55,12 @@ struct Login {
 
 impl Issuer {
     /// Redeems a code, once. A second attempt takes back what the first one gave.
-    pub async fn redeem(&self, client: &Client, asked: Redemption<'_>, via: &Via) -> Result<Redeemed> {
+    pub async fn redeem(
+        &self,
+        client: &Client,
+        asked: Redemption<'_>,
+        via: &Via,
+    ) -> Result<Redeemed> {
         if !client.grant_types.contains(GRANT) {
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::GrantNotAllowed);
@@ -63,7 +68,7 @@ impl Issuer {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let code_hash = fingerprint(asked.code);
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
-            Ok(login) => self.give(tx, client, login, &code_hash, via).await,
+            Ok(login) => self.give(tx, client, login, via).await,
             Err(reason) => {
                 let entry = self.issue_entry(client, "refused", Some(reason), via)?;
                 tx.audit(entry);
@@ -115,7 +120,7 @@ impl Issuer {
         if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
             return Ok(Err("home_tenant_inactive"));
         }
-        Ok(Ok(Login { code, pending, session, user }))
+        Ok(Ok(Login { code_hash: code_hash.to_owned(), pending, session, user }))
     }
 
     /// A code that comes twice was stolen by one of the two: what it gave dies, and with it what was
@@ -130,22 +135,15 @@ impl Issuer {
         Ok(())
     }
 
-    async fn give(
-        &self,
-        mut tx: Tx,
-        client: &Client,
-        login: Login,
-        code_hash: &str,
-        via: &Via,
-    ) -> Result<Redeemed> {
+    async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Redeemed> {
         let (now, jti) = (tx.now(), self.new_jti()?);
-        let Login { code, pending, session, user } = login;
-        debug_assert_eq!(code.session, session.id, "the code's own session was loaded");
-        if !tx.redeem_code(code_hash, &jti).await? {
+        let Login { code_hash, pending, session, user } = login;
+        if !tx.redeem_code(&code_hash, &jti).await? {
             return Err(Error::BadGrant);
         }
         let kinds = [RelationshipKind::Manages, RelationshipKind::Trust];
-        let can_enter = |kind: &RelationshipKind| user.roles.iter().any(|r| r.reach(*kind).is_some());
+        let can_enter =
+            |kind: &RelationshipKind| user.roles.iter().any(|r| r.reach(*kind).is_some());
         let kinds: Vec<_> = kinds.into_iter().filter(can_enter).collect();
         let managed = tx.list_enterable(user.tenant, user.id, &kinds).await?;
         let scope = home_scope(&pending.scope, &user);

@@ -1,17 +1,15 @@
 //! Requests, steps and switches of relationships.
 
 use procura_domain::{
-    Access, Caller, Permissions, Relationship, RelationshipKind, RelationshipRole, RelationshipState,
+    Access, Caller, Permissions, Relationship, RelationshipKind, RelationshipRole,
+    RelationshipState,
     policy::Permit,
     relationship::{Approval, Conditions, Origin, Side, Step, StepError},
 };
 use procura_store::{Tx, relationships::is_narrower};
 use procura_token::{Key, RelationshipId, TenantId, Ts};
 
-use crate::{
-    Error, Issuer, Result, Via,
-    revoke::{Confirm, Revoked},
-};
+use crate::{Call, Error, Issuer, Result, revoke::Revoked};
 
 /// What a partner asks for.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +39,14 @@ pub struct Terms {
     pub ends_at: Option<Ts>,
 }
 
+/// A change that is about to be written.
+pub(crate) struct Change<'a> {
+    /// Its name in the audit log, and the cause of its revocation.
+    pub action: &'static str,
+    pub before: &'a Relationship,
+    pub after: Relationship,
+}
+
 /// A relationship after a change.
 pub struct Changed {
     /// As it is now.
@@ -52,8 +58,8 @@ pub struct Changed {
 impl Issuer {
     /// A partner asks a customer for a relationship. Without the customer's partner code there is no
     /// way to ask, and no way to learn who exists.
-    pub async fn request_relationship(&self, caller: &Caller, asked: Request, via: &Via) -> Result<Relationship> {
-        let permit = caller.represent_partner()?;
+    pub async fn request_relationship(&self, call: &Call, asked: Request) -> Result<Relationship> {
+        let permit = call.caller.represent_partner()?;
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let now = tx.now();
         let starts = asked.starts_at.unwrap_or(now);
@@ -76,13 +82,17 @@ impl Issuer {
             ..self.new_edge(permit.tenant(), customer, RelationshipKind::Manages)?
         };
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
-        self.audit_step(&mut tx, caller, "relationship.request", &relationship, via)?;
+        self.audit_step(&mut tx, call, "relationship.request", &relationship)?;
         tx.commit().await?;
         Ok(relationship)
     }
 
     /// A relationship that the caller stands at one end of.
-    pub async fn find_relationship(&self, caller: &Caller, id: RelationshipId) -> Result<Relationship> {
+    pub async fn find_relationship(
+        &self,
+        caller: &Caller,
+        id: RelationshipId,
+    ) -> Result<Relationship> {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let relationship = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         caller.step(&relationship)?;
@@ -92,18 +102,19 @@ impl Issuer {
     /// Takes a step in the life of a relationship.
     pub async fn step_relationship(
         &self,
-        caller: &Caller,
+        call: &Call,
         id: RelationshipId,
-        (step, terms): (Step, Terms),
-        confirm: Confirm,
-        via: &Via,
+        step: Step,
+        terms: Terms,
     ) -> Result<Changed> {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
-        let permit = caller.step(&before)?;
+        let permit = call.caller.step(&before)?;
         let state = step.apply(&before, permit.side(), tx.now()).map_err(|error| match error {
             StepError::NotYours => Error::Forbidden,
-            StepError::WrongState => Error::WrongState(before.phase(self.0.environment.now()).as_str()),
+            StepError::WrongState => {
+                Error::WrongState(before.phase(self.0.environment.now()).as_str())
+            }
         })?;
         let mut after = Relationship {
             state,
@@ -121,61 +132,58 @@ impl Issuer {
             Step::Resume => "relationship.resume",
             Step::End => "relationship.end",
         };
-        self.change(tx, caller, (action, &before, after), confirm, via).await
+        self.change(tx, call, Change { action, before: &before, after }).await
     }
 
     /// The customer's switch for one relationship.
     pub async fn switch_relationship(
         &self,
-        caller: &Caller,
+        call: &Call,
         id: RelationshipId,
         access: Access,
-        confirm: Confirm,
-        via: &Via,
     ) -> Result<Changed> {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         // No setting of partner or operator takes the customer's switch away, or turns it on.
-        if caller.step(&before)?.side() != Side::Customer {
+        if call.caller.step(&before)?.side() != Side::Customer {
             return Err(Error::Forbidden);
         }
         if !before.state.is_live() {
             return Err(Error::WrongState(before.state.as_str()));
         }
         let after = Relationship { access, ..before.clone() };
-        self.change(tx, caller, ("relationship.access", &before, after), confirm, via).await
+        let action = "relationship.access";
+        self.change(tx, call, Change { action, before: &before, after }).await
     }
 
     /// Writes a change with its audit entry and, where it narrows, its revocation: one transaction.
     pub(crate) async fn change(
         &self,
         mut tx: Tx,
-        caller: &Caller,
-        (action, before, after): (&'static str, &Relationship, Relationship),
-        confirm: Confirm,
-        via: &Via,
+        call: &Call,
+        change: Change<'_>,
     ) -> Result<Changed> {
+        let Change { action, before, after } = change;
         let after = tx.update_relationship(&after).await?;
-        self.audit_step(&mut tx, caller, action, &after, via)?;
+        self.audit_step(&mut tx, call, action, &after)?;
         if !is_narrower(before, &after) {
             tx.commit().await?;
             return Ok(Changed { relationship: after, revoked: None });
         }
         let ended = tx.end_delegations_under(after.id).await?;
         tx.revoke(&Key::Relationship(after.id), action);
-        let revoked = self.commit_revocation(tx, ended, confirm).await?;
+        let revoked = self.commit_revocation(tx, ended, call.confirm).await?;
         Ok(Changed { relationship: after, revoked: Some(revoked) })
     }
 
     pub(crate) fn audit_step(
         &self,
         tx: &mut Tx,
-        caller: &Caller,
+        call: &Call,
         action: &str,
         relationship: &Relationship,
-        via: &Via,
     ) -> Result<()> {
-        let mut entry = self.entry(caller, action, relationship.customer, via)?;
+        let mut entry = self.entry(call, action, relationship.customer)?;
         entry.relationship_id = Some(relationship.id);
         entry.resource_type = Some("relationship".to_owned());
         entry.resource_id = Some(relationship.id.to_string());
@@ -248,19 +256,30 @@ fn accept(after: &mut Relationship, before: &Relationship, terms: Terms, now: Ts
 /// Lists are reads, not changes; they need no permit but the same policy.
 impl Issuer {
     /// Edges out of a tenant: for its admins and the operator.
-    pub async fn list_managed_by(&self, caller: &Caller, tenant: TenantId) -> Result<Vec<procura_store::relationships::Link>> {
+    pub async fn list_managed_by(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<Vec<procura_store::relationships::Link>> {
         caller.read(tenant)?;
         Ok(self.0.store.list_managed(tenant).await?)
     }
 
     /// Edges into a tenant: for its admins and the operator.
-    pub async fn list_managing(&self, caller: &Caller, tenant: TenantId) -> Result<Vec<procura_store::relationships::Link>> {
+    pub async fn list_managing(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<Vec<procura_store::relationships::Link>> {
         let _: Permit = caller.administer(tenant)?;
         Ok(self.0.store.list_managing(tenant).await?)
     }
 
     /// The caller's own tenant's customers.
-    pub async fn list_customers(&self, caller: &Caller) -> Result<Vec<procura_store::relationships::Link>> {
+    pub async fn list_customers(
+        &self,
+        caller: &Caller,
+    ) -> Result<Vec<procura_store::relationships::Link>> {
         caller.list_managed()?;
         Ok(self.0.store.list_managed(caller.tenant).await?)
     }

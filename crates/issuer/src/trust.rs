@@ -1,26 +1,22 @@
 //! Trust between tenants: one way, put and deleted by the tenant that trusts.
 
-use procura_domain::{
-    Caller, Relationship, RelationshipKind, RelationshipState, TenantStatus,
-};
+use procura_domain::{Relationship, RelationshipKind, RelationshipState, TenantStatus};
 use procura_token::TenantId;
 
 use crate::{
-    Error, Issuer, Result, Via,
-    relationships::Changed,
-    revoke::Confirm,
+    Call, Error, Issuer, Result,
+    relationships::{Change, Changed},
 };
 
 impl Issuer {
     /// Lets the admins of `trusted` act in `tenant`. Idempotent: answers whether it is new.
     pub async fn put_trust(
         &self,
-        caller: &Caller,
+        call: &Call,
         tenant: TenantId,
         trusted: TenantId,
-        via: &Via,
     ) -> Result<(Relationship, bool)> {
-        let permit = caller.administer(tenant)?;
+        let permit = call.caller.administer(tenant)?;
         if trusted == tenant {
             return Err(Error::Invalid("trustedTenantId"));
         }
@@ -40,7 +36,7 @@ impl Issuer {
         }
         let edge = self.new_edge(trusted, tenant, RelationshipKind::Trust)?;
         tx.insert_relationship(&edge, None).await?;
-        self.audit_step(&mut tx, caller, "trust.put", &edge, via)?;
+        self.audit_step(&mut tx, call, "trust.put", &edge)?;
         tx.commit().await?;
         Ok((edge, true))
     }
@@ -48,21 +44,17 @@ impl Issuer {
     /// Takes the trust back. Idempotent: `None` where there was none.
     pub async fn delete_trust(
         &self,
-        caller: &Caller,
+        call: &Call,
         tenant: TenantId,
         trusted: TenantId,
-        confirm: Confirm,
-        via: &Via,
     ) -> Result<Option<Changed>> {
-        let permit = caller.administer(tenant)?;
+        let permit = call.caller.administer(tenant)?;
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let edge = tx.find_edge(trusted, permit.tenant(), RelationshipKind::Trust).await?;
         let Some(before) = edge.filter(|edge| edge.state.is_live()) else { return Ok(None) };
-        let after = Relationship {
-            state: RelationshipState::Ended,
-            suspended_by: None,
-            ..before.clone()
-        };
-        self.change(tx, caller, ("trust.delete", &before, after), confirm, via).await.map(Some)
+        let after =
+            Relationship { state: RelationshipState::Ended, suspended_by: None, ..before.clone() };
+        let change = Change { action: "trust.delete", before: &before, after };
+        self.change(tx, call, change).await.map(Some)
     }
 }

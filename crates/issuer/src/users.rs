@@ -4,10 +4,7 @@ use procura_domain::{Caller, UserRole};
 use procura_store::users::{User, UserStatus};
 use procura_token::{Key, TenantId, UserId};
 
-use crate::{
-    Error, Issuer, Result, Via,
-    revoke::{Confirm, Revoked},
-};
+use crate::{Call, Error, Issuer, Result, revoke::Revoked};
 
 impl Issuer {
     /// All people of the tenant.
@@ -20,13 +17,11 @@ impl Issuer {
     /// customer's tenant. The last admin of a tenant stays.
     pub async fn disable_user(
         &self,
-        caller: &Caller,
+        call: &Call,
         tenant: TenantId,
         id: UserId,
-        confirm: Confirm,
-        via: &Via,
     ) -> Result<(User, Revoked)> {
-        let permit = caller.administer(tenant)?;
+        let permit = call.caller.administer(tenant)?;
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
         let is_admin = user.roles.contains(&UserRole::TenantAdmin);
@@ -37,31 +32,31 @@ impl Issuer {
         tx.end_sessions_of_user(id).await?;
         let ended = tx.end_delegations_of(id).await?;
         tx.revoke(&Key::Actor(id), "user.disable");
-        tx.audit(self.user_entry(caller, "user.disable", &user, via)?);
-        let revoked = self.commit_revocation(tx, ended, confirm).await?;
+        tx.audit(self.user_entry(call, "user.disable", &user)?);
+        let revoked = self.commit_revocation(tx, ended, call.confirm).await?;
         Ok((User { status: UserStatus::Disabled, ..user }, revoked))
     }
 
     /// Lets a person in again. Nothing from before comes back to life.
-    pub async fn enable_user(&self, caller: &Caller, tenant: TenantId, id: UserId, via: &Via) -> Result<User> {
-        let permit = caller.administer(tenant)?;
+    pub async fn enable_user(&self, call: &Call, tenant: TenantId, id: UserId) -> Result<User> {
+        let permit = call.caller.administer(tenant)?;
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
-        let status = if user.password_hash.is_some() { UserStatus::Active } else { UserStatus::Invited };
+        let status =
+            if user.password_hash.is_some() { UserStatus::Active } else { UserStatus::Invited };
         tx.update_user_status(tenant, id, status).await?;
-        tx.audit(self.user_entry(caller, "user.enable", &user, via)?);
+        tx.audit(self.user_entry(call, "user.enable", &user)?);
         tx.commit().await?;
         Ok(User { status, ..user })
     }
 
     fn user_entry(
         &self,
-        caller: &Caller,
+        call: &Call,
         action: &str,
         user: &User,
-        via: &Via,
     ) -> Result<procura_store::audit::Entry> {
-        let mut entry = self.entry(caller, action, user.tenant, via)?;
+        let mut entry = self.entry(call, action, user.tenant)?;
         entry.resource_type = Some("user".to_owned());
         entry.resource_id = Some(user.id.to_string());
         Ok(entry)

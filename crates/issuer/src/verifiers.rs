@@ -67,7 +67,9 @@ impl Issuer {
     /// The lease is noted **before** the head is read. The other way round, a revocation could commit
     /// in between, count no live verifier, and be reported as applied while this one goes on.
     pub async fn acknowledge(&self, server: &ResourceServer, ack: &Ack<'_>) -> Result<Seq> {
-        let is_name = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_name = |text: &str| {
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
         if !is_name(ack.verifier) {
             return Err(Error::Invalid("verifier"));
         }

@@ -29,7 +29,7 @@ pub async fn around(State(app): State<App>, mut request: Request, next: Next) ->
         .await
         .unwrap_or_else(|_| Problem::UNAVAILABLE.into_response());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = problem.render(&request_id, response);
+        response = problem.render(&request_id, &response);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&request_id) {

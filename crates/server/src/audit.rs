@@ -49,7 +49,8 @@ pub fn verify(config: &Config, elsewhere: &[PathBuf]) -> Result<(), Failure> {
         let verified = verify_chain(&store, &kept).await;
         store.close().await;
         let verified = verified.map_err(|error| Failure::of("database", error))?;
-        let verified = verified.map_err(|broken| Failure::of("the audit log is not whole", broken))?;
+        let verified =
+            verified.map_err(|broken| Failure::of("the audit log is not whole", broken))?;
         println!(
             "The audit log is whole: {} entries, in agreement with {} signed checkpoints.",
             verified.entries, verified.checkpoints

@@ -38,6 +38,7 @@ pub struct Server {
 /// How long things live, in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "a setting carries its unit in its name")]
 pub struct Tokens {
     /// Home tokens.
     pub home_ttl_secs: i64,
@@ -107,8 +108,10 @@ impl Config {
                 return refuse("server.issuer must be set where others can reach the listener");
             }
         } else if !is_issuer(issuer) {
-            return refuse("server.issuer must be an https URL without a slash at the end, query or \
-                           fragment (http for loopback only)");
+            return refuse(
+                "server.issuer must be an https URL without a slash at the end, query or \
+                           fragment (http for loopback only)",
+            );
         }
         let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs } = self.tokens;
         if !(1..=Limits::MAX_TTL_SECS).contains(&delegated_ttl_secs) {
@@ -136,7 +139,7 @@ impl Config {
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
-            self.server.data,
+            self.server.data.display().to_string(),
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
@@ -210,7 +213,10 @@ mod tests {
     #[test]
     fn what_is_shown_can_be_read_again() {
         let parsed: Config = config::Config::builder()
-            .add_source(config::File::from_str(&Config::default().to_toml(), config::FileFormat::Toml))
+            .add_source(config::File::from_str(
+                &Config::default().to_toml(),
+                config::FileFormat::Toml,
+            ))
             .build()
             .and_then(config::Config::try_deserialize)
             .unwrap();

@@ -17,15 +17,17 @@ pub async fn prepare(issuer: &Issuer, data: &Path, is_first: bool) -> Result<(),
         let seeded = issuer.seed_demo(&audience).await;
         seeded.map_err(|error| Failure::of("the demo could not be seeded", error))?
     } else {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Failure::of(&format!("{} (not a demo folder?)", file.display()), error))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            Failure::of(&format!("{} (not a demo folder?)", file.display()), error)
+        })?;
         let mut demo: Demo = serde_json::from_str(&text)
             .map_err(|error| Failure::of(&file.display().to_string(), error))?;
         // The listener may be another one this time.
         demo.issuer.clone_from(&issuer.settings().issuer);
         demo
     };
-    let json = serde_json::to_string_pretty(&demo).map_err(|error| Failure::of("demo.json", error))?;
+    let json =
+        serde_json::to_string_pretty(&demo).map_err(|error| Failure::of("demo.json", error))?;
     let script = script(&demo);
     for (name, text) in [("demo.json", &json), ("demo.sh", &script)] {
         write_private(&data.join(name), text)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use procura_issuer::keys::Secrets;
-use procura_token::crypto::fill_random;
+use procura_token::crypto::{fill_random, hex, unhex};
 
 use crate::cli::Failure;
 
@@ -19,9 +19,8 @@ pub fn take_data_folder(data: &Path) -> Result<File, Failure> {
     let path = data.join("procura.lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let lock = lock.map_err(|error| Failure::of(&path.display().to_string(), error))?;
-    lock.try_lock().map_err(|_| {
-        Failure(format!("{}: another procura uses this folder", data.display()))
-    })?;
+    lock.try_lock()
+        .map_err(|_| Failure(format!("{}: another procura uses this folder", data.display())))?;
     Ok(lock)
 }
 
@@ -35,11 +34,7 @@ pub fn load_secrets(data: &Path) -> Result<Secrets, Failure> {
     if !path.exists() {
         let mut bytes = [0; 32];
         fill_random(&mut bytes).map_err(|_| fail("no randomness"))?;
-        let text: String = bytes.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-            text
-        });
+        let text = hex(&bytes);
         write_private(&path, &text).map_err(|error| fail(&error.to_string()))?;
     }
     let mode = fs::metadata(&path).map_err(|error| fail(&error.to_string()))?.permissions().mode();
@@ -47,7 +42,7 @@ pub fn load_secrets(data: &Path) -> Result<Secrets, Failure> {
         return Err(fail("others can read the master key; it must have mode 0600"));
     }
     let text = fs::read_to_string(&path).map_err(|error| fail(&error.to_string()))?;
-    let master = parse(text.trim()).ok_or_else(|| fail("not 64 hex digits"))?;
+    let master = unhex(text.trim()).ok_or_else(|| fail("not 64 hex digits"))?;
     Secrets::derive(&master).map_err(|error| fail(&error.to_string()))
 }
 
@@ -68,15 +63,4 @@ fn make_private_folder(path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|error| Failure::of(&path.display().to_string(), error))
-}
-
-fn parse(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -23,7 +23,7 @@ use crate::{
 /// A verifier that hears nothing for longer is on its own.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Old entries are put away, and the audit log is sealed, this often.
-const UPKEEP: Duration = Duration::from_secs(60);
+const UPKEEP: Duration = Duration::from_mins(1);
 /// Requests under way have this long when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -55,9 +55,10 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let store = open_store(&data).await?;
     let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
     let settings = settings(&config, address);
-    let issuer = Issuer::open(store, settings, Environment::default(), secrets)
-        .await
-        .map_err(|error| Failure::of("the signing keys cannot be opened (wrong master key?)", error))?;
+    let issuer =
+        Issuer::open(store, settings, Environment::default(), secrets).await.map_err(|error| {
+            Failure::of("the signing keys cannot be opened (wrong master key?)", error)
+        })?;
     if is_demo {
         demo::prepare(&issuer, &data, is_first).await?;
     }
@@ -156,7 +157,8 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
 
 async fn wait_for_signal() -> Result<(), Failure> {
     let of = |kind| signal(kind).map_err(|error| Failure::of("signals", error));
-    let (mut terminate, mut interrupt) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -166,7 +168,8 @@ async fn wait_for_signal() -> Result<(), Failure> {
 
 fn start_log(log: &Log) -> Result<(), Failure> {
     use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_new(&log.filter).map_err(|error| Failure::of("log.filter", error))?;
+    let filter =
+        EnvFilter::try_new(&log.filter).map_err(|error| Failure::of("log.filter", error))?;
     let is_json = match log.format.as_str() {
         "json" => true,
         "text" => false,

@@ -19,7 +19,7 @@ pub struct ChainHash([u8; 32]);
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&crypto::hex(&self.0))
     }
 }
 
@@ -33,15 +33,7 @@ impl FromStr for ChainHash {
     type Err = crate::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(crate::Error::Corrupt);
-        }
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            let digits = text.get(2 * i..2 * i + 2).ok_or(crate::Error::Corrupt)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| crate::Error::Corrupt)?;
-        }
-        Ok(Self(bytes))
+        crypto::unhex(text).map(Self).ok_or(crate::Error::Corrupt)
     }
 }
 

@@ -37,10 +37,17 @@ pub struct Code {
 
 impl Store {
     /// The pending request, if it is not too old.
-    pub async fn find_interaction(&self, id: InteractionId, now: Ts) -> Result<Option<Interaction>> {
+    pub async fn find_interaction(
+        &self,
+        id: InteractionId,
+        now: Ts,
+    ) -> Result<Option<Interaction>> {
         const FIND: &str = "SELECT * FROM interactions WHERE id = $1 AND expires_at > $2";
-        let row =
-            sqlx::query(FIND).bind(id.to_string()).bind(now.0).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(FIND)
+            .bind(id.to_string())
+            .bind(now.0)
+            .fetch_optional(&self.readers)
+            .await?;
         row.map(|row| {
             Ok(Interaction {
                 id: row.parsed("id")?,
@@ -98,7 +105,12 @@ impl Tx {
     }
 
     /// Remembers what this person agreed to give this client.
-    pub async fn insert_consent(&mut self, user: UserId, client: &ClientId, scope: &Scope) -> Result<()> {
+    pub async fn insert_consent(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+        scope: &Scope,
+    ) -> Result<()> {
         const INSERT: &str = "INSERT INTO consents (user_id, client_id, scope, given_at) \
                               VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, client_id) \
                               DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at";

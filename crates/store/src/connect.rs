@@ -108,7 +108,8 @@ fn start_checkpointer(readers: SqlitePool, writer: SqlitePool) {
     const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
     tokio::spawn(async move {
         let options = (*writer.connect_options()).clone();
-        let Ok(pool) = SqlitePoolOptions::new().max_connections(1).connect_with(options).await else {
+        let Ok(pool) = SqlitePoolOptions::new().max_connections(1).connect_with(options).await
+        else {
             tracing::error!("no connection for the checkpointer: the WAL will grow");
             return;
         };

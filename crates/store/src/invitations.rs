@@ -6,7 +6,12 @@ use crate::{Result, Tx, row::Columns};
 
 impl Tx {
     /// Keeps an invitation, as a hash only.
-    pub async fn insert_invitation(&mut self, token_hash: &str, user: UserId, expires_at: Ts) -> Result<()> {
+    pub async fn insert_invitation(
+        &mut self,
+        token_hash: &str,
+        user: UserId,
+        expires_at: Ts,
+    ) -> Result<()> {
         const INSERT: &str =
             "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, $3)";
         sqlx::query(INSERT)
@@ -23,8 +28,11 @@ impl Tx {
         const REDEEM: &str = "UPDATE invitations SET used_at = $2 WHERE token_hash = $1 \
                               AND used_at IS NULL AND expires_at > $2 RETURNING user_id";
         let now = self.now();
-        let row =
-            sqlx::query(REDEEM).bind(token_hash).bind(now.0).fetch_optional(self.connection()).await?;
+        let row = sqlx::query(REDEEM)
+            .bind(token_hash)
+            .bind(now.0)
+            .fetch_optional(self.connection())
+            .await?;
         row.map(|row| row.parsed("user_id")).transpose()
     }
 }

@@ -4,11 +4,7 @@
 //! decides each in memory, writes delegations and audit entries, commits once and answers all. Check
 //! and record are one transaction, so there is no gap between them in which a relationship could end.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use procura_domain::{Limits, Mandate, Refusal, Wish, decide, relationship::Conditions};
 use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};

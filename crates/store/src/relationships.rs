@@ -1,8 +1,7 @@
 //! Relationships. One current row per partner, customer and kind; earlier ones stay as history.
 
 use procura_domain::{
-    Access, Relationship, RelationshipKind, RelationshipState,
-    relationship::Side,
+    Access, Relationship, RelationshipKind, RelationshipState, relationship::Side,
 };
 use procura_token::{RelationshipId, TenantId, Ts};
 use sqlx::sqlite::SqliteRow;
@@ -117,7 +116,11 @@ impl Tx {
     }
 
     /// Adds a relationship. One that is live in its place is a conflict; a dead one becomes history.
-    pub async fn insert_relationship(&mut self, r: &Relationship, reason: Option<&str>) -> Result<()> {
+    pub async fn insert_relationship(
+        &mut self,
+        r: &Relationship,
+        reason: Option<&str>,
+    ) -> Result<()> {
         const SUPERSEDE: &str = "UPDATE relationships SET is_current = 0 WHERE partner_id = $1 \
                                  AND customer_id = $2 AND kind = $3 AND is_current = 1 \
                                  AND (state IN ('declined', 'expired', 'ended') OR ends_at <= $4)";
@@ -189,7 +192,8 @@ impl Tx {
     pub async fn list_partners(&mut self, customer: TenantId) -> Result<Vec<TenantId>> {
         const LIST: &str = "SELECT DISTINCT partner_id FROM relationships \
                             WHERE customer_id = $1 AND is_current = 1";
-        let rows = sqlx::query(LIST).bind(customer.to_string()).fetch_all(self.connection()).await?;
+        let rows =
+            sqlx::query(LIST).bind(customer.to_string()).fetch_all(self.connection()).await?;
         rows.iter().map(|row| row.parsed("partner_id")).collect()
     }
 

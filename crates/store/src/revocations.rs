@@ -10,10 +10,7 @@ use procura_token::{KeyHash, Seq, Ts};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use crate::{
-    Result, Store,
-    row::Columns,
-};
+use crate::{Result, Store, row::Columns};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +146,8 @@ impl RevocationLog {
         let view = self.read();
         let is_known = seq == view.head || seq == view.floor || view.entries.contains_key(&seq);
         is_known.then(|| {
-            let new = (std::ops::Bound::Excluded(seq), std::ops::Bound::Included(view.head.max(seq)));
+            let new =
+                (std::ops::Bound::Excluded(seq), std::ops::Bound::Included(view.head.max(seq)));
             if seq >= view.head {
                 return Vec::new();
             }

@@ -106,9 +106,11 @@ impl Tx {
 
     /// Ends all sessions of a person.
     pub async fn end_sessions_of_user(&mut self, user: UserId) -> Result<u64> {
-        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+        const END: &str =
+            "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
         let now = self.now();
-        let done = sqlx::query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
+        let done =
+            sqlx::query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
         Ok(done.rows_affected())
     }
 }

@@ -103,7 +103,11 @@ impl Tx {
     }
 
     /// Sets the tenant's switch for all partners; answers what it was.
-    pub async fn update_partner_access(&mut self, id: TenantId, access: Access) -> Result<Option<Access>> {
+    pub async fn update_partner_access(
+        &mut self,
+        id: TenantId,
+        access: Access,
+    ) -> Result<Option<Access>> {
         const UPDATE: &str = "UPDATE tenants SET partner_access = $2 WHERE id = $1";
         let before = self.find_tenant(id).await?.map(|tenant| tenant.partner_access);
         sqlx::query(UPDATE)

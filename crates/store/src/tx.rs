@@ -37,13 +37,26 @@ pub struct Committed {
 }
 
 impl Tx {
-    pub(crate) async fn begin(writer: &SqlitePool, log: Arc<RevocationLog>, now: Ts) -> Result<Self> {
+    pub(crate) async fn begin(
+        writer: &SqlitePool,
+        log: Arc<RevocationLog>,
+        now: Ts,
+    ) -> Result<Self> {
         const HEAD: &str = "SELECT revocation_seq, audit_seq, audit_hash FROM head WHERE id = 1";
         let mut inner = writer.begin_with("BEGIN IMMEDIATE").await?;
         let row = sqlx::query(HEAD).fetch_one(&mut *inner).await?;
         let (head, audit_seq) = (Seq(row.int("revocation_seq")?), row.int("audit_seq")?);
         let audit_hash = row.parsed("audit_hash")?;
-        Ok(Self { inner, log, now, head, audit_seq, audit_hash, audit: Vec::new(), revocations: Vec::new() })
+        Ok(Self {
+            inner,
+            log,
+            now,
+            head,
+            audit_seq,
+            audit_hash,
+            audit: Vec::new(),
+            revocations: Vec::new(),
+        })
     }
 
     /// The instant of this transaction.

@@ -166,7 +166,12 @@ impl Tx {
     }
 
     /// Sets the password and lets the invited person in.
-    pub async fn update_password(&mut self, tenant: TenantId, id: UserId, hash: &str) -> Result<()> {
+    pub async fn update_password(
+        &mut self,
+        tenant: TenantId,
+        id: UserId,
+        hash: &str,
+    ) -> Result<()> {
         const UPDATE: &str = "UPDATE users SET password_hash = $3, status = 'active' \
                               WHERE tenant_id = $1 AND id = $2 AND status <> 'disabled'";
         sqlx::query(UPDATE)

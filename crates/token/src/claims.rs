@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    ids::{ClientId, DelegatedPrincipalId, DelegationId, RelationshipId, SessionId, TenantId, UserId},
+    ids::{
+        ClientId, DelegatedPrincipalId, DelegationId, RelationshipId, SessionId, TenantId, UserId,
+    },
     revocation::Seq,
     scope::Scope,
 };

@@ -22,6 +22,30 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+    }
+    text
+}
+
+/// Reads 32 bytes from 64 hex digits.
+#[must_use]
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// A key for HMAC-SHA-256, prepared once.
 #[derive(Clone)]
 pub struct MacKey(hmac::Key);
@@ -63,7 +87,9 @@ pub struct SealKey(LessSafeKey);
 impl SealKey {
     /// The key with these 32 bytes.
     pub fn new(bytes: &[u8; 32]) -> Result<Self, Failure> {
-        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| Failure)
+        UnboundKey::new(&AES_256_GCM, bytes)
+            .map(|key| Self(LessSafeKey::new(key)))
+            .map_err(|_| Failure)
     }
 
     /// Seals `plain`; `context` must be given again to open it.
@@ -86,7 +112,8 @@ impl SealKey {
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(Failure)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Failure)?;
         let mut body = body.to_vec();
-        let plain = self.0.open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| Failure)?;
+        let plain =
+            self.0.open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| Failure)?;
         Ok(plain.to_vec())
     }
 }

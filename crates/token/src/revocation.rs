@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// A position in the revocation log: `max(last + 1, now in Unix µs)`. Fits in 53 bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
@@ -184,7 +186,10 @@ mod tests {
     fn kinds_with_the_same_id_have_different_keys() {
         let id = TenantId::from_bits(7);
         assert_ne!(Key::Tenant(id).hash(), Key::ActorTenant(id).hash());
-        assert_ne!(Key::Pair(id, TenantId::from_bits(8)).hash(), Key::Pair(TenantId::from_bits(8), id).hash());
+        assert_ne!(
+            Key::Pair(id, TenantId::from_bits(8)).hash(),
+            Key::Pair(TenantId::from_bits(8), id).hash()
+        );
     }
 
     #[test]

@@ -8,8 +8,8 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-        RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+        RSA_PSS_SHA256, RsaKeyPair,
     },
 };
 use josekit::{
@@ -148,7 +148,8 @@ impl JwsSigner for SigningKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
-        let failed = |_| JoseError::InvalidSignature(std::io::Error::other("signing failed").into());
+        let failed =
+            |_| JoseError::InvalidSignature(std::io::Error::other("signing failed").into());
         let rng = SystemRandom::new();
         match &self.pair {
             Pair::Ecdsa(pair) => {

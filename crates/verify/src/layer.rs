@@ -62,8 +62,8 @@ where
         let verifier = self.verifier.clone();
         Box::pin(async move {
             match admit(&verifier, request.headers()).await {
-                Ok(verified) => {
-                    request.extensions_mut().insert(verified);
+                Ok(token) => {
+                    request.extensions_mut().insert(token);
                     inner.call(request).await
                 }
                 Err(refused) => {
@@ -77,8 +77,8 @@ where
 
 async fn admit(verifier: &Verifier, headers: &HeaderMap) -> Result<Verified, Refused> {
     let token = bearer(headers).ok_or(Refused::NoToken)?;
-    let verified = verifier.check(token).await?;
-    if may_act_in(headers, verified.tenant()) { Ok(verified) } else { Err(Refused::ActiveTenant) }
+    let token = verifier.check(token).await?;
+    if may_act_in(headers, token.tenant()) { Ok(token) } else { Err(Refused::ActiveTenant) }
 }
 
 /// The token of exactly one `Authorization: Bearer` (RFC 6750 §2.1). Tokens in the query or in a

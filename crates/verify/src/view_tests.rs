@@ -49,7 +49,7 @@ fn an_entry_kills_older_tokens_and_no_newer_ones() {
 fn a_lease_runs_from_the_request_and_ends_on_either_clock() {
     let sent = Moment::now();
     let view = view_in_step(10, sent);
-    let (before, after) = (sent.plus(LEASE - Duration::from_micros(1)), sent.plus(LEASE));
+    let (before, after) = (sent.plus(Duration::from_micros(1_999_999)), sent.plus(LEASE));
     assert_eq!(judge(&view, 1, 1, before), Verdict::Live);
     assert_eq!(judge(&view, 1, 1, after), Verdict::Blind);
     let asleep = Moment { mono: sent.mono, wall: after.wall };

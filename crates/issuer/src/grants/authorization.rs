@@ -204,7 +204,8 @@ mod tests {
             (Some("short"), Some("S256")),
             (Some(""), Some("S256")),
         ] {
-            let asked = Asked { code_challenge: challenge, code_challenge_method: method, ..asked() };
+            let asked =
+                Asked { code_challenge: challenge, code_challenge_method: method, ..asked() };
             assert_eq!(check_it(&asked), Checked::Redirect("invalid_request"));
         }
     }

@@ -6,9 +6,15 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use procura_domain::Caller;
+use procura_issuer::{Call, revoke::Confirm};
 use procura_store::clients::ResourceServer;
+use serde::Deserialize;
 
-use crate::{api::problem::Problem, app::App};
+use crate::{
+    api::{input::Parameters, problem::Problem},
+    app::App,
+    around::From,
+};
 
 /// A person with a home token.
 pub struct Person(pub Caller);
@@ -19,6 +25,32 @@ impl FromRequestParts<App> for Person {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = bearer(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
         Ok(Self(app.issuer().caller(token).await?))
+    }
+}
+
+/// A person who asks for a change; `?confirm=applied` makes the answer wait for the verifiers.
+pub struct Changing(pub Call);
+
+/// The only query parameter of a change.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirming {
+    confirm: Option<String>,
+}
+
+impl FromRequestParts<App> for Changing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Person(caller) = Person::from_request_parts(parts, app).await?;
+        let From(via) = From::from_request_parts(parts, app).await?;
+        let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
+        let confirm = match asked.confirm.as_deref() {
+            None | Some("committed") => Confirm::Committed,
+            Some("applied") => Confirm::Applied,
+            Some(_) => return Err(Problem::invalid("confirm")),
+        };
+        Ok(Self(Call { caller, via, confirm }))
     }
 }
 

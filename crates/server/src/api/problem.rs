@@ -24,13 +24,17 @@ impl Problem {
     }
 
     /// Something failed that the caller cannot help.
-    pub const INTERNAL: Self =
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong here.");
+    pub const INTERNAL: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something went wrong here.",
+    );
     /// Storage is slow or full.
     pub const UNAVAILABLE: Self =
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later.");
     /// No such thing, or not for this caller to know.
-    pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing.");
+    pub const NOT_FOUND: Self =
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing.");
     /// No credential, or one that is no good.
     pub const UNAUTHENTICATED: Self =
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid access token is needed.");
@@ -54,7 +58,7 @@ impl Problem {
     }
 
     /// The answer with its body, keeping what the handler set besides.
-    pub(crate) fn render(self, request_id: &str, bare: Response) -> Response {
+    pub(crate) fn render(self, request_id: &str, bare: &Response) -> Response {
         let mut body = json!({
             "type": "about:blank",
             "title": self.title,
@@ -98,11 +102,9 @@ impl From<Error> for Problem {
             }
             Error::Invalid(about) => Self::invalid(about),
             Error::BadGrant | Error::BadScope | Error::GrantNotAllowed => Self::invalid("request"),
-            Error::Forbidden | Error::Refused(_) => Self::new(
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "You may not do this here.",
-            ),
+            Error::Forbidden | Error::Refused(_) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this here.")
+            }
             Error::NotFound => Self::NOT_FOUND,
             Error::WrongState(state) => Self {
                 about: Some(state),
@@ -124,5 +126,9 @@ pub async fn not_found() -> Problem {
 
 /// For methods that a path does not know.
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not possible here.")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This method is not possible here.",
+    )
 }

@@ -7,9 +7,8 @@ use axum::{
 };
 use procura_domain::{Access, Permissions, RelationshipRole, relationship::Step};
 use procura_issuer::{
-    Via,
+    Call,
     relationships::{Changed, Request, Terms},
-    revoke::Confirm,
 };
 use procura_token::RelationshipId;
 use serde::Deserialize;
@@ -17,34 +16,19 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        caller::Person,
-        input::{Body, OptionalBody, Parameters, time, word},
+        caller::{Changing, Person},
+        input::{Body, OptionalBody, time, word},
         problem::Problem,
         view,
     },
     app::App,
-    around::From,
 };
 
-/// `?confirm=applied`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Confirming {
-    confirm: Option<String>,
-}
-
-impl Confirming {
-    pub(crate) fn parse(&self) -> Result<Confirm, Problem> {
-        match self.confirm.as_deref() {
-            None | Some("committed") => Ok(Confirm::Committed),
-            Some("applied") => Ok(Confirm::Applied),
-            Some(_) => Err(Problem::invalid("confirm")),
-        }
-    }
-}
-
 /// `GET /api/v1/partner/customers`
-pub async fn customers(State(app): State<App>, Person(caller): Person) -> Result<Json<Value>, Problem> {
+pub async fn customers(
+    State(app): State<App>,
+    Person(caller): Person,
+) -> Result<Json<Value>, Problem> {
     let now = app.issuer().environment().now();
     let links = app.issuer().list_customers(&caller).await?;
     Ok(Json(links.iter().map(|link| view::customer(link, now)).collect()))
@@ -65,8 +49,7 @@ pub struct Asked {
 /// `POST /api/v1/partner/relationships`
 pub async fn request(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Body(asked): Body<Asked>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     if asked.reason.as_ref().is_some_and(|reason| reason.len() > 500) {
@@ -80,9 +63,9 @@ pub async fn request(
         partner_code: asked.partner_code,
         reason: asked.reason,
     };
-    let made = app.issuer().request_relationship(&caller, request, &via).await?;
+    let made = app.issuer().request_relationship(&call, request).await?;
     let now = app.issuer().environment().now();
-    Ok((StatusCode::CREATED, Json(view::relationship(&made, &caller, now))))
+    Ok((StatusCode::CREATED, Json(view::relationship(&made, &call.caller, now))))
 }
 
 /// `GET /api/v1/partner/relationships/{id}`
@@ -105,16 +88,12 @@ pub struct Switch {
 /// `PATCH /api/v1/partner/relationships/{id}`
 pub async fn switch(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path(id): Path<String>,
-    Parameters(confirming): Parameters<Confirming>,
     Body(switch): Body<Switch>,
 ) -> Result<Json<Value>, Problem> {
-    let (id, confirm) = (parse(&id)?, confirming.parse()?);
-    let change =
-        app.issuer().switch_relationship(&caller, id, switch.access, confirm, &via).await?;
-    Ok(Json(view::changed(&change, &caller, app.issuer().environment().now())))
+    let change = app.issuer().switch_relationship(&call, parse(&id)?, switch.access).await?;
+    Ok(Json(view::changed(&change, &call.caller, app.issuer().environment().now())))
 }
 
 /// The body of an approval.
@@ -129,8 +108,7 @@ pub struct Approval {
 /// `POST /api/v1/partner/relationships/{id}/approve`
 pub async fn approve(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path(id): Path<String>,
     OptionalBody(approval): OptionalBody<Approval>,
 ) -> Result<Json<Value>, Problem> {
@@ -139,55 +117,41 @@ pub async fn approve(
         access_role: approval.access_role,
         custom_permissions: approval.custom_permissions,
     };
-    let step = (Step::Approve, terms);
-    let confirm = Confirm::Committed;
-    let change = app.issuer().step_relationship(&caller, parse(&id)?, step, confirm, &via).await?;
+    let change = app.issuer().step_relationship(&call, parse(&id)?, Step::Approve, terms).await?;
     let now = app.issuer().environment().now();
-    Ok(Json(view::relationship(&change.relationship, &caller, now)))
+    Ok(Json(view::relationship(&change.relationship, &call.caller, now)))
 }
 
 /// `POST /api/v1/partner/relationships/{id}/{decline,withdraw,suspend,resume}`
 pub async fn step(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path((id, step)): Path<(String, String)>,
-    Parameters(confirming): Parameters<Confirming>,
 ) -> Result<Json<Value>, Problem> {
     let step: Step = step.parse().map_err(|_| Problem::NOT_FOUND)?;
     if matches!(step, Step::Approve | Step::End) {
         return Err(Problem::NOT_FOUND);
     }
-    let change = take(&app, &caller, (&id, step), &confirming, &via).await?;
+    let change = take(&app, &call, &id, step).await?;
     let now = app.issuer().environment().now();
     if step == Step::Suspend {
-        return Ok(Json(view::changed(&change, &caller, now)));
+        return Ok(Json(view::changed(&change, &call.caller, now)));
     }
-    Ok(Json(view::relationship(&change.relationship, &caller, now)))
+    Ok(Json(view::relationship(&change.relationship, &call.caller, now)))
 }
 
 /// `DELETE /api/v1/partner/relationships/{id}`
 pub async fn end(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path(id): Path<String>,
-    Parameters(confirming): Parameters<Confirming>,
 ) -> Result<Json<Value>, Problem> {
-    let change = take(&app, &caller, (&id, Step::End), &confirming, &via).await?;
-    Ok(Json(view::changed(&change, &caller, app.issuer().environment().now())))
+    let change = take(&app, &call, &id, Step::End).await?;
+    Ok(Json(view::changed(&change, &call.caller, app.issuer().environment().now())))
 }
 
-async fn take(
-    app: &App,
-    caller: &procura_domain::Caller,
-    (id, step): (&str, Step),
-    confirming: &Confirming,
-    via: &Via,
-) -> Result<Changed, Problem> {
-    let confirm = confirming.parse()?;
-    let step = (step, Terms::default());
-    Ok(app.issuer().step_relationship(caller, parse(id)?, step, confirm, via).await?)
+async fn take(app: &App, call: &Call, id: &str, step: Step) -> Result<Changed, Problem> {
+    Ok(app.issuer().step_relationship(call, parse(id)?, step, Terms::default()).await?)
 }
 
 /// A malformed id names nothing.

@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        caller::Person,
-        input::{Body, Parameters},
+        caller::{Changing, Person},
+        input::Body,
         problem::Problem,
-        relationships::Confirming,
         view,
     },
     app::App,
-    around::From,
 };
 
 /// The body of an onboarding.
@@ -31,8 +29,7 @@ pub struct New {
 /// `POST /api/partners/tenants`
 pub async fn provision(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Body(new): Body<New>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let new = NewCustomer {
@@ -41,7 +38,7 @@ pub async fn provision(
         admin_email: new.admin_email,
         access_role: new.access_role,
     };
-    let made = app.issuer().provision_customer(&caller, &new, &via).await?;
+    let made = app.issuer().provision_customer(&call, &new).await?;
     let shown = json!({
         "id": made.tenant.id,
         "name": made.tenant.name,
@@ -59,9 +56,13 @@ pub async fn provision(
 }
 
 /// `GET /api/tenants/partner-access`
-pub async fn partner_access(State(app): State<App>, Person(caller): Person) -> Result<Json<Value>, Problem> {
+pub async fn partner_access(
+    State(app): State<App>,
+    Person(caller): Person,
+) -> Result<Json<Value>, Problem> {
     let tenant = caller.switch_access().map_err(procura_issuer::Error::from)?.tenant();
-    let found = app.issuer().store().find_tenant(tenant).await.map_err(procura_issuer::Error::from)?;
+    let found =
+        app.issuer().store().find_tenant(tenant).await.map_err(procura_issuer::Error::from)?;
     let found = found.ok_or(Problem::NOT_FOUND)?;
     Ok(Json(json!({ "mode": found.partner_access, "partner_code": found.partner_code })))
 }
@@ -76,12 +77,9 @@ pub struct Switch {
 /// `PUT /api/tenants/partner-access`
 pub async fn switch_partner_access(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
-    Parameters(confirming): Parameters<Confirming>,
+    Changing(call): Changing,
     Body(switch): Body<Switch>,
 ) -> Result<Json<Value>, Problem> {
-    let confirm = confirming.parse()?;
-    let revoked = app.issuer().switch_partner_access(&caller, switch.mode, confirm, &via).await?;
+    let revoked = app.issuer().switch_partner_access(&call, switch.mode).await?;
     Ok(Json(json!({ "mode": switch.mode, "revoked": view::revoked(revoked.as_ref()) })))
 }

@@ -9,45 +9,38 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        caller::Person,
-        input::Parameters,
+        caller::{Changing, Person},
         problem::Problem,
-        relationships::Confirming,
         view,
     },
     app::App,
-    around::From,
 };
 
 /// `PUT /auth/admin/tenants/{tenantId}/trust-tenant/{trustedTenantId}`
 pub async fn put(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path((tenant, trusted)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let tenant = app.issuer().resolve_tenant(&caller, &tenant).await?;
+    let tenant = app.issuer().resolve_tenant(&call.caller, &tenant).await?;
     // The policy speaks before anything is said about the other tenant.
-    caller.administer(tenant).map_err(procura_issuer::Error::from)?;
-    let trusted = app.issuer().resolve_tenant(&caller, &trusted).await?;
-    let (edge, is_new) = app.issuer().put_trust(&caller, tenant, trusted, &via).await?;
+    call.caller.administer(tenant).map_err(procura_issuer::Error::from)?;
+    let trusted = app.issuer().resolve_tenant(&call.caller, &trusted).await?;
+    let (edge, is_new) = app.issuer().put_trust(&call, tenant, trusted).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(view::relationship(&edge, &caller, app.issuer().environment().now()))))
+    Ok((status, Json(view::relationship(&edge, &call.caller, app.issuer().environment().now()))))
 }
 
 /// `DELETE /auth/admin/tenants/{tenantId}/trust-tenant/{trustedTenantId}`
 pub async fn delete(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path((tenant, trusted)): Path<(String, String)>,
-    Parameters(confirming): Parameters<Confirming>,
 ) -> Result<StatusCode, Problem> {
-    let confirm = confirming.parse()?;
-    let tenant = app.issuer().resolve_tenant(&caller, &tenant).await?;
-    caller.administer(tenant).map_err(procura_issuer::Error::from)?;
-    let trusted = app.issuer().resolve_tenant(&caller, &trusted).await?;
-    app.issuer().delete_trust(&caller, tenant, trusted, confirm, &via).await?;
+    let tenant = app.issuer().resolve_tenant(&call.caller, &tenant).await?;
+    call.caller.administer(tenant).map_err(procura_issuer::Error::from)?;
+    let trusted = app.issuer().resolve_tenant(&call.caller, &trusted).await?;
+    app.issuer().delete_trust(&call, tenant, trusted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,14 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        caller::Person,
-        input::Parameters,
+        caller::{Changing, Person},
         problem::Problem,
-        relationships::Confirming,
         view,
     },
     app::App,
-    around::From,
 };
 
 /// `GET /api/tenants/users`
@@ -27,26 +24,22 @@ pub async fn list(State(app): State<App>, Person(caller): Person) -> Result<Json
 /// `POST /api/tenants/users/{id}/disable`
 pub async fn disable(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path(id): Path<String>,
-    Parameters(confirming): Parameters<Confirming>,
 ) -> Result<Json<Value>, Problem> {
-    let confirm = confirming.parse()?;
     let id = id.parse().map_err(|_| Problem::NOT_FOUND)?;
-    let tenant = caller.tenant;
-    let (user, revoked) = app.issuer().disable_user(&caller, tenant, id, confirm, &via).await?;
+    let tenant = call.caller.tenant;
+    let (user, revoked) = app.issuer().disable_user(&call, tenant, id).await?;
     Ok(Json(json!({ "user": view::user(&user), "revoked": view::revoked(Some(&revoked)) })))
 }
 
 /// `POST /api/tenants/users/{id}/enable`
 pub async fn enable(
     State(app): State<App>,
-    Person(caller): Person,
-    From(via): From,
+    Changing(call): Changing,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let id = id.parse().map_err(|_| Problem::NOT_FOUND)?;
-    let user = app.issuer().enable_user(&caller, caller.tenant, id, &via).await?;
+    let user = app.issuer().enable_user(&call, call.caller.tenant, id).await?;
     Ok(Json(json!({ "user": view::user(&user) })))
 }

@@ -105,7 +105,8 @@ pub(crate) fn user(user: &User) -> Value {
 /// An audit entry.
 pub(crate) fn entry(listed: &Listed) -> Value {
     let entry = &listed.chained.entry;
-    let details = entry.details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let details =
+        entry.details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     json!({
         "id": entry.id,
         "seq": listed.chained.seq,

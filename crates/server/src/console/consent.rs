@@ -35,7 +35,11 @@ struct ConsentPage<'a> {
 }
 
 /// By GET.
-pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub async fn show(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match try_show(&app, &headers, &form).await {
         Ok(response) => response,

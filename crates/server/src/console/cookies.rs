@@ -40,7 +40,7 @@ impl Cookies {
     }
 
     /// Sets the browser cookie.
-    pub fn set_browser(&self, app: &App, value: &str, response: &mut Response) {
+    pub fn set_browser(app: &App, value: &str, response: &mut Response) {
         set(names(app).1, value, app.is_secure(), response);
     }
 }
@@ -65,13 +65,7 @@ fn set(name: &str, value: &str, is_secure: bool, response: &mut Response) {
 /// The token that a form carries: only the page that we showed to this browser, for this purpose, has
 /// it.
 pub(crate) fn form_token(app: &App, purpose: &str, browser: &str) -> String {
-    let tag = app.issuer().form_key().tag(&[purpose.as_bytes(), &[0], browser.as_bytes()]);
-    let mut text = String::with_capacity(64);
-    for byte in tag {
-        // Writing to a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-    }
-    text
+    crypto::hex(&app.issuer().form_key().tag(&[purpose.as_bytes(), &[0], browser.as_bytes()]))
 }
 
 /// Whether a form came from our own page: it has its token, and the browser does not say that another
@@ -84,8 +78,10 @@ pub(crate) fn is_own_form(
 ) -> bool {
     let wanted = form_token(app, purpose, browser);
     let says = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
-    let is_same_site = says("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-    let is_same_origin = says("origin").is_none_or(|origin| origin == app.origin() || origin == "null");
+    let is_same_site =
+        says("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+    let is_same_origin =
+        says("origin").is_none_or(|origin| origin == app.origin() || origin == "null");
     is_same_site
         && is_same_origin
         && token.is_some_and(|token| crypto::is_equal(token.as_bytes(), wanted.as_bytes()))

@@ -35,7 +35,11 @@ struct DonePage {
 }
 
 /// By GET.
-pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub async fn show(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(token) = form.get("token") else { return page::of(Error::NotFound) };
     let cookies = Cookies::read(&app, &headers);
@@ -47,7 +51,7 @@ pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): R
         },
     };
     let mut response = invitation_page(&app, StatusCode::OK, (token, &browser), None);
-    cookies.set_browser(&app, &browser, &mut response);
+    Cookies::set_browser(&app, &browser, &mut response);
     response
 }
 
@@ -65,7 +69,12 @@ pub async fn submit(
     }
 }
 
-async fn try_submit(app: &App, via: &Via, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+async fn try_submit(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Response, Error> {
     let browser = Cookies::read(app, headers).browser.ok_or(Error::NotFound)?;
     let token = form.get("token").ok_or(Error::NotFound)?;
     if !is_own_form(app, headers, ("invitation", &browser), form.get("form_token")) {

@@ -29,12 +29,14 @@ struct LoginPage<'a> {
 }
 
 /// By GET.
-pub async fn show(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub async fn show(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match pending(&app, &headers, &form).await {
-        Ok((shown, browser)) => {
-            login_page(&app, StatusCode::OK, (&shown, &browser), "", None)
-        }
+        Ok((shown, browser)) => login_page(&app, StatusCode::OK, (&shown, &browser), "", None),
         Err(error) => page::of(error),
     }
 }
@@ -53,7 +55,12 @@ pub async fn submit(
     }
 }
 
-async fn try_submit(app: &App, via: &Via, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+async fn try_submit(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Response, Error> {
     let (shown, browser) = pending(app, headers, form).await?;
     let purpose = format!("login {}", shown.id);
     if !is_own_form(app, headers, (&purpose, &browser), form.get("form_token")) {
@@ -79,7 +86,11 @@ async fn try_submit(app: &App, via: &Via, headers: &HeaderMap, form: &Form) -> R
 }
 
 /// The pending request that the page is about, and the browser that it belongs to.
-pub(crate) async fn pending(app: &App, headers: &HeaderMap, form: &Form) -> Result<(Shown, String), Error> {
+pub(crate) async fn pending(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<(Shown, String), Error> {
     let browser = Cookies::read(app, headers).browser.ok_or(Error::NotFound)?;
     let id = form.get("interaction").and_then(|id| id.parse().ok()).ok_or(Error::NotFound)?;
     let shown = app.issuer().show_interaction(id, &browser).await?;

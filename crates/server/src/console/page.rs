@@ -18,7 +18,11 @@ struct ErrorPage {
 
 /// Renders a page. `form_target` is where a form on it may end up besides here: browsers apply
 /// `form-action` to the redirect that answers a form too, and that may go to the client.
-pub(crate) fn render(status: StatusCode, page: &impl Template, form_target: Option<&str>) -> Response {
+pub(crate) fn render(
+    status: StatusCode,
+    page: &impl Template,
+    form_target: Option<&str>,
+) -> Response {
     let Ok(html) = page.render() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };

@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// By GET.
-pub async fn by_get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub async fn by_get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     match Form::parse(query.unwrap_or_default().as_bytes()) {
         Ok(form) => begin(&app, &headers, &form).await,
         Err(error) => page::error(error.code()),
@@ -40,7 +44,11 @@ async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
     }
 }
 
-async fn try_begin(app: &App, headers: &HeaderMap, form: &Form) -> procura_issuer::Result<Response> {
+async fn try_begin(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Form,
+) -> procura_issuer::Result<Response> {
     // Neither is ever ignored: what they would say is not what the query says.
     if form.get("request").is_some() {
         return Err(procura_issuer::Error::Invalid("request"));
@@ -71,7 +79,7 @@ async fn try_begin(app: &App, headers: &HeaderMap, form: &Form) -> procura_issue
     let next = app.issuer().begin_authorization(parameters, &browser, session.as_ref()).await?;
     let mut response = go(app, &next)?;
     if is_new {
-        cookies.set_browser(app, &browser, &mut response);
+        Cookies::set_browser(app, &browser, &mut response);
     }
     Ok(response)
 }

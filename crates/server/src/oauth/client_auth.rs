@@ -38,7 +38,11 @@ pub async fn authenticate(
         Err(procura_issuer::Error::Unauthenticated) => {
             let id = shown.id.parse().ok();
             issuer.note(action, "client_authentication_failed", id, via).await?;
-            Err(if shown.is_basic { OAuthError::CLIENT.with_basic_challenge() } else { OAuthError::CLIENT })
+            Err(if shown.is_basic {
+                OAuthError::CLIENT.with_basic_challenge()
+            } else {
+                OAuthError::CLIENT
+            })
         }
         Err(other) => Err(other.into()),
     }

@@ -43,11 +43,8 @@ impl OAuthError {
         "invalid_target",
         "The requested target is not available.",
     );
-    const UNAVAILABLE: Self = Self::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "temporarily_unavailable",
-        "Try again later.",
-    );
+    const UNAVAILABLE: Self =
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later.");
 
     /// A malformed request.
     #[must_use]

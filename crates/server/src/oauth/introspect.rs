@@ -18,9 +18,10 @@ pub async fn introspect(
     let challenge = OAuthError::CLIENT.with_basic_challenge();
     let (id, secret) = basic(&headers).ok_or(challenge)?;
     let id = id.parse().map_err(|_| challenge)?;
-    let asking = app.issuer().authenticate_resource_server(&id, &secret).await.map_err(|error| {
-        if error == procura_issuer::Error::Unauthenticated { challenge } else { error.into() }
-    })?;
+    let asking =
+        app.issuer().authenticate_resource_server(&id, &secret).await.map_err(|error| {
+            if error == procura_issuer::Error::Unauthenticated { challenge } else { error.into() }
+        })?;
     let claims = app.issuer().introspect(&asking, form.require("token")?).await?;
     let Some(claims) = claims else { return Ok(Json(json!({ "active": false }))) };
     let mut body = serde_json::to_value(claims).map_err(|_| procura_issuer::Error::Broken)?;

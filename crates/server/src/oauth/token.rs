@@ -141,15 +141,15 @@ fn scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
 fn purpose(form: &Form) -> Result<Option<Purpose>, OAuthError> {
     let (code, reference) = (form.get("purpose"), form.get("purpose_ref"));
     let is_printable = |text: &str| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
-    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.');
+    let is_word =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.');
     if reference.is_some_and(|text| text.len() > MAX_PURPOSE.1 || !is_printable(text)) {
         return Err(OAuthError::missing("purpose_ref"));
     }
     match code {
-        Some(code) if code.len() <= MAX_PURPOSE.0 && code.bytes().all(is_word) => Ok(Some(Purpose {
-            code: code.to_owned(),
-            r#ref: reference.map(ToOwned::to_owned),
-        })),
+        Some(code) if code.len() <= MAX_PURPOSE.0 && code.bytes().all(is_word) => {
+            Ok(Some(Purpose { code: code.to_owned(), r#ref: reference.map(ToOwned::to_owned) }))
+        }
         Some(_) => Err(OAuthError::missing("purpose")),
         None if reference.is_some() => Err(OAuthError::missing("purpose")),
         None => Ok(None),
@@ -166,7 +166,12 @@ async fn by_code(app: &App, client: &Client, form: &Form, via: &Via) -> Result<R
     Ok(answer(&redeemed.token, redeemed.id_token.as_deref()))
 }
 
-async fn by_client(app: &App, client: &Client, form: &Form, via: &Via) -> Result<Response, Refused> {
+async fn by_client(
+    app: &App,
+    client: &Client,
+    form: &Form,
+    via: &Via,
+) -> Result<Response, Refused> {
     let scope = scope(form)?.unwrap_or_default();
     let audience = form.get("audience").or(form.get("resource"));
     let token = app.issuer().issue_to_client(client, audience, &scope, via).await?;

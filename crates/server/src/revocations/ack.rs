@@ -26,11 +26,8 @@ pub async fn ack(
     Server(server): Server,
     Body(said): Body<Said>,
 ) -> Result<Json<Value>, Problem> {
-    let ack = Ack {
-        verifier: &said.verifier,
-        incarnation: &said.incarnation,
-        applied: said.applied,
-    };
+    let ack =
+        Ack { verifier: &said.verifier, incarnation: &said.incarnation, applied: said.applied };
     let head = app.issuer().acknowledge(&server, &ack).await?;
     let lease_ms = u64::try_from(LEASE.as_millis()).unwrap_or_default();
     Ok(Json(json!({ "head": head, "lease_ms": lease_ms })))

@@ -3,7 +3,10 @@
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use crate::{api::{caller::Server, problem::Problem}, app::App};
+use crate::{
+    api::{caller::Server, problem::Problem},
+    app::App,
+};
 
 /// The handler. The head is read from the database first, so that the snapshot is never older than
 /// the request.

@@ -1,0 +1,153 @@
+//! The command line, and what the demo file adds to it.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::Parser;
+use procura_verify::token::TenantId;
+use serde::Deserialize;
+
+/// A sample resource server of Procura: billing, tickets and reports of internet providers.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:5100")]
+    pub listen: SocketAddr,
+    /// Folder of the database.
+    #[arg(long, default_value = "./procura-data/sample-isp")]
+    pub data: PathBuf,
+    /// File that `procura dev --demo` writes. Need not exist where the other options say everything.
+    #[arg(long, default_value = "./procura-data/demo.json")]
+    pub demo: PathBuf,
+    /// Name of this process among those that share the client.
+    #[arg(long, default_value = "sample-isp")]
+    pub name: String,
+    /// The issuer, instead of the demo's.
+    #[arg(long)]
+    pub issuer: Option<String>,
+    /// Our own identifier in `aud`, instead of the demo's.
+    #[arg(long)]
+    pub audience: Option<String>,
+    /// Our client id, instead of the demo's.
+    #[arg(long, requires = "client_secret_file")]
+    pub client_id: Option<String>,
+    /// File with our client secret, instead of the demo's.
+    #[arg(long, requires = "client_id")]
+    pub client_secret_file: Option<PathBuf>,
+}
+
+/// What the process needs to know of Procura.
+pub struct Settings {
+    /// The issuer.
+    pub issuer: String,
+    /// Our identifier in `aud`.
+    pub audience: String,
+    /// Our client id.
+    pub client_id: String,
+    /// Our client secret.
+    pub client_secret: String,
+    /// Tenants to seed rows for, by slug.
+    pub tenants: BTreeMap<String, TenantId>,
+}
+
+/// The settings are incomplete or unreadable. Never shows a file's content.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    /// The demo file is not what `procura dev --demo` writes.
+    #[error("{0} is not a demo file")]
+    Malformed(PathBuf),
+    /// Neither the command line nor the demo file says it.
+    #[error(
+        "{0} is missing: start `procura dev --demo` first, or pass --issuer, --audience, \
+         --client-id and --client-secret-file"
+    )]
+    Missing(&'static str),
+}
+
+/// The demo file. Members that are not needed here are ignored.
+#[derive(Default, Deserialize)]
+struct Demo {
+    issuer: Option<String>,
+    #[serde(default)]
+    clients: Clients,
+    #[serde(default)]
+    tenants: BTreeMap<String, TenantId>,
+}
+
+#[derive(Default, Deserialize)]
+struct Clients {
+    isp: Option<Isp>,
+}
+
+#[derive(Deserialize)]
+struct Isp {
+    client_id: String,
+    client_secret: String,
+    audience: String,
+}
+
+impl Settings {
+    /// Reads the demo file, if it is there; the command line goes before it.
+    pub fn read(options: &Options) -> Result<Self, SettingsError> {
+        let demo = if options.demo.exists() { demo(&options.demo)? } else { Demo::default() };
+        let (isp_id, isp_secret, isp_audience) = match demo.clients.isp {
+            Some(isp) => (Some(isp.client_id), Some(isp.client_secret), Some(isp.audience)),
+            None => (None, None, None),
+        };
+        let secret = match &options.client_secret_file {
+            Some(file) => Some(text(file)?.trim_end().to_owned()),
+            None => isp_secret,
+        };
+        let or = |option: &Option<String>, demo| option.clone().or(demo);
+        Ok(Self {
+            issuer: or(&options.issuer, demo.issuer).ok_or(SettingsError::Missing("the issuer"))?,
+            audience: or(&options.audience, isp_audience)
+                .ok_or(SettingsError::Missing("the audience"))?,
+            client_id: or(&options.client_id, isp_id)
+                .ok_or(SettingsError::Missing("the client id"))?,
+            client_secret: secret.ok_or(SettingsError::Missing("the client secret"))?,
+            tenants: demo.tenants,
+        })
+    }
+}
+
+fn demo(file: &Path) -> Result<Demo, SettingsError> {
+    serde_json::from_str(&text(file)?).map_err(|_| SettingsError::Malformed(file.to_owned()))
+}
+
+fn text(file: &Path) -> Result<String, SettingsError> {
+    std::fs::read_to_string(file).map_err(|e| SettingsError::Unreadable(file.to_owned(), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_members_of_the_demo_file_are_ignored() {
+        let json = r#"{"issuer":"http://127.0.0.1:5000","password":"x","more":[1],
+            "clients":{"portal":{"client_id":"cli_portal"},
+                "isp":{"client_id":"cli_isp","client_secret":"s","audience":"http://a","more":1}},
+            "tenants":{"acme-corp":"ten_00000000000000000000000000000007"},"users":{}}"#;
+        let demo: Demo = serde_json::from_str(json).expect("a demo file");
+        assert_eq!(demo.clients.isp.map(|isp| isp.client_id).as_deref(), Some("cli_isp"));
+        assert_eq!(demo.tenants.get("acme-corp"), Some(&TenantId::from_bits(7)));
+    }
+
+    #[test]
+    fn without_a_demo_file_everything_must_be_said() {
+        let options = |more: &[&str]| {
+            Options::try_parse_from(["isp", "--demo", "/nowhere"].iter().chain(more)).ok()
+        };
+        let missing = options(&[]).map(|options| Settings::read(&options).is_err());
+        assert_eq!(missing, Some(true));
+        assert!(options(&["--client-id", "cli_a"]).is_none(), "an id needs its secret");
+    }
+}
