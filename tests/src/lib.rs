@@ -1,1 +1,34 @@
-//! t
+//! The harness: the real processes, and people who use them over real HTTP. Nothing is imitated and
+//! nothing sleeps; every wait has an event or a deadline.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a harness that can't go on has failed"
+)]
+
+mod answer;
+mod browser;
+mod eventually;
+mod house;
+mod isp;
+mod page;
+mod person;
+mod process;
+mod scratch;
+mod token;
+
+pub use answer::Answer;
+pub use browser::{Seen, browse};
+pub use eventually::eventually;
+pub use house::{Demo, DemoClient, House, HouseOptions, procura};
+pub use isp::Isp;
+pub use page::{Form, form};
+pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor};
+pub use process::{Ended, Process};
+pub use scratch::Scratch;
+pub use token::{claims, header};

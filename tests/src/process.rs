@@ -1,0 +1,189 @@
+//! A real binary of this workspace, run as somebody who installed it would run it.
+
+use std::{
+    env, fmt,
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// Generous: many start at once when all tests run.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running process. Dropping it kills it.
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    /// The address in its ready line.
+    url: String,
+    stderr: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How a process ended, and what it had to say.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its status.
+    pub status: ExitStatus,
+    /// All of its standard output; empty where that was read for the ready line.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// It refused: an error status, and one line that says why. Answers the line.
+    #[track_caller]
+    pub fn refused(&self) -> &str {
+        assert!(!self.status.success(), "it did not refuse: {self:?}");
+        let lines: Vec<_> = self.stderr.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), 1, "not one clear line: {}", self.stderr);
+        lines[0]
+    }
+}
+
+/// The command for a binary of this workspace: it stands where cargo has put this test's folder.
+pub(crate) fn command(name: &str) -> Command {
+    let test = env::current_exe().expect("a test is a file");
+    let target = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
+    let binary: PathBuf = target.join(name);
+    assert!(
+        binary.is_file(),
+        "{} is not built: run tests/run, or `cargo build -p procura-server -p sample-isp` first",
+        binary.display()
+    );
+    let mut command = Command::new(binary);
+    // What the caller's shell says about proxies and settings is none of the test's business.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy().to_ascii_uppercase();
+        if text.starts_with("PROCURA_") || text.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Process {
+    /// Starts it and waits for its line `NAME ready on URL`.
+    pub(crate) fn start(name: &'static str, mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (ready, is_ready) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let keep = Arc::clone(&said);
+        let readers = vec![
+            // Both are read to the end, so that the process never waits for a reader.
+            thread::spawn(move || {
+                let marker = format!("{name} ready on ");
+                for line in stdout.lines().map_while(Result::ok) {
+                    if let Some(url) = line.strip_prefix(&marker) {
+                        let _ = ready.send(url.to_owned());
+                    }
+                }
+            }),
+            thread::spawn(move || {
+                for line in stderr.lines().map_while(Result::ok) {
+                    let mut said = keep.lock().expect("no reader panics");
+                    said.push_str(&line);
+                    said.push('\n');
+                }
+            }),
+        ];
+        // Made before the wait: a process that never gets ready is put away like any other.
+        let mut process = Self { name, child, url: String::new(), stderr: said, readers };
+        match is_ready.recv_timeout(READY_WITHIN) {
+            Ok(url) => process.url = url,
+            Err(_) => panic!("{name} did not get ready: {}", process.stderr()),
+        }
+        process
+    }
+
+    /// Where it listens: `http://HOST:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it has said on standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().expect("no reader panics").clone()
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub fn stop(&mut self) -> Ended {
+        // The standard library can only kill. Every POSIX shell has a `kill` of its own.
+        let pid = self.child.id().to_string();
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "{} cannot be asked", self.name);
+        // It ends by closing both of its outputs; the readers see that without polling.
+        let deadline = Instant::now() + ENDED_WITHIN;
+        for reader in self.readers.drain(..) {
+            while !reader.is_finished() {
+                assert!(Instant::now() < deadline, "{} does not end", self.name);
+                thread::yield_now();
+            }
+            let _ = reader.join();
+        }
+        let status = self.child.wait().expect("it is our child");
+        Ended { status, stdout: String::new(), stderr: self.stderr() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        if thread::panicking() {
+            eprintln!("--- what {} said ---\n{}", self.name, self.stderr());
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.name, self.url)
+    }
+}
+
+/// Runs a command that ends by itself, within the same bound.
+pub(crate) fn run(mut command: Command) -> Ended {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let read = |mut from: Box<dyn Read + Send>, done: mpsc::Sender<()>| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = from.read_to_end(&mut bytes);
+            let _ = done.send(());
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let (done, is_done) = mpsc::channel();
+    let stdout = read(Box::new(child.stdout.take().expect("piped")), done.clone());
+    let stderr = read(Box::new(child.stderr.take().expect("piped")), done);
+    let deadline = Instant::now() + READY_WITHIN;
+    for _ in 0..2 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if is_done.recv_timeout(left).is_err() {
+            let _ = child.kill();
+        }
+    }
+    let status = child.wait().expect("it is our child");
+    let text = |reader: JoinHandle<String>| reader.join().expect("a reader does not panic");
+    Ended { status, stdout: text(stdout), stderr: text(stderr) }
+}
