@@ -1,6 +1,7 @@
 //! Client credentials (RFC 6749 §4.4): software on its own behalf, in its own tenant. Such a token
 //! never crosses tenants: the exchange refuses it.
 
+use procura_domain::Refusal;
 use procura_store::{audit::Entry, clients::Client};
 use procura_token::Scope;
 
@@ -10,7 +11,8 @@ use crate::{Error, Issuer, Minted, Result, Via, mint::Own};
 pub const GRANT: &str = "client_credentials";
 
 impl Issuer {
-    /// Issues a token to a confidential client about itself.
+    /// Issues a token to a confidential client about itself. Whatever the outcome, it is in the audit
+    /// log before this returns.
     pub async fn issue_to_client(
         &self,
         client: &Client,
@@ -18,21 +20,39 @@ impl Issuer {
         scope: &Scope,
         via: &Via,
     ) -> Result<Minted> {
-        let is_allowed = client.grant_types.contains(GRANT) && client.secret_hash.is_some();
-        if !is_allowed {
-            self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
+        match self.try_issue_to_client(client, audience, scope, via).await {
+            Err(error @ (Error::Busy | Error::Broken)) => Err(error),
+            Err(error) => {
+                self.note("token.issue", error.code(), Some(client.id.clone()), via).await?;
+                Err(error)
+            }
+            Ok(token) => Ok(token),
+        }
+    }
+
+    async fn try_issue_to_client(
+        &self,
+        client: &Client,
+        audience: Option<&str>,
+        scope: &Scope,
+        via: &Via,
+    ) -> Result<Minted> {
+        if !client.grant_types.contains(GRANT) || client.secret_hash.is_none() {
             return Err(Error::GrantNotAllowed);
         }
-        let audience =
-            audience.or(client.default_audience.as_deref()).ok_or(Error::Invalid("audience"))?;
+        let audience = audience.or(client.default_audience.as_deref());
+        let audience = audience.ok_or(Error::Invalid("audience"))?;
         if !client.audiences.iter().any(|known| known == audience) {
-            self.note("token.issue", "audience_not_allowed", Some(client.id.clone()), via).await?;
-            return Err(Error::Refused(procura_domain::Refusal::AudienceNotAllowed));
+            return Err(Error::Refused(Refusal::AudienceNotAllowed));
         }
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let granted = scope.filtered(|permission| client.permissions.allows(permission));
         if granted.is_empty() && !scope.is_empty() {
             return Err(Error::BadScope);
+        }
+        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        if !tx.is_current_client(client).await? {
+            self.forget_client(&client.id);
+            return Err(Error::Unauthenticated);
         }
         let token =
             self.mint_client(Own { client, audience, scope: granted, rvs: tx.rvs() }, tx.now())?;

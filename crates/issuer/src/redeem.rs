@@ -66,6 +66,12 @@ impl Issuer {
             return Err(Error::GrantNotAllowed);
         }
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        if !tx.is_current_client(client).await? {
+            drop(tx);
+            self.forget_client(&client.id);
+            self.note("token.issue", "client_unusable", Some(client.id.clone()), via).await?;
+            return Err(Error::Unauthenticated);
+        }
         let code_hash = fingerprint(asked.code);
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
             Ok(login) => self.give(tx, client, login, via).await,
@@ -113,7 +119,10 @@ impl Issuer {
         let session = tx.find_session(code.session).await?.filter(|session| session.is_live(now));
         let Some(session) = session else { return Ok(Err("session_ended")) };
         let user = tx.find_user(session.tenant, session.user).await?;
-        let Some(user) = user.filter(|user| user.status == UserStatus::Active) else {
+        let may_log_in = |user: &User| {
+            user.status == UserStatus::Active && user.ends_at.is_none_or(|end| now < end)
+        };
+        let Some(user) = user.filter(may_log_in) else {
             return Ok(Err("user_inactive"));
         };
         let tenant = tx.find_tenant(session.tenant).await?;

@@ -143,6 +143,19 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether the client is enabled and as it was when it was authenticated: asked again in the
+    /// transaction that issues, so that a change in between is not missed.
+    pub async fn is_current_client(&mut self, client: &Client) -> Result<bool> {
+        const COUNT: &str = "SELECT count(*) AS n FROM clients \
+                             WHERE id = $1 AND version = $2 AND status = 'active'";
+        let row = sqlx::query(COUNT)
+            .bind(client.id.as_str())
+            .bind(client.version)
+            .fetch_one(self.connection())
+            .await?;
+        Ok(row.int("n")? == 1)
+    }
+
     /// Switches a client on or off.
     pub async fn update_client_status(&mut self, id: &ClientId, is_enabled: bool) -> Result<()> {
         const UPDATE: &str = "UPDATE clients SET status = $2, version = version + 1 WHERE id = $1";

@@ -72,6 +72,13 @@ impl Store {
         rows.iter().map(link).collect()
     }
 
+    /// The relationship with this id, whoever its ends are: for the operator.
+    pub async fn find_any_relationship(&self, id: RelationshipId) -> Result<Option<Relationship>> {
+        const FIND: &str = "SELECT * FROM relationships WHERE id = $1";
+        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(relationship).transpose()
+    }
+
     /// The relationship with this id, if the tenant is one of its ends.
     pub async fn find_relationship(
         &self,
