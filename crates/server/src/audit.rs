@@ -10,7 +10,7 @@ use std::{
 use procura_issuer::audit::verify_chain;
 use procura_store::{Location, Store};
 
-use crate::{cli::Failure, config::Config};
+use crate::{config::Config, failure::Failure};
 
 /// Kept beside the database, because whoever can cut its tail can also cut its checkpoints.
 const FILE: &str = "audit-checkpoints.jws";

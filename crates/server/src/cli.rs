@@ -4,19 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, config::Config, start};
-
-/// Why a command could not be carried out: one line for a person.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub String);
-
-impl Failure {
-    /// What failed, and why.
-    pub fn of(what: &str, why: impl std::fmt::Display) -> Self {
-        Self(format!("{what}: {why}"))
-    }
-}
+use crate::{audit, config::Config, failure::Failure, start};
 
 /// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
 #[derive(Debug, Parser)]

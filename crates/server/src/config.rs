@@ -9,7 +9,7 @@ use std::{
 use procura_domain::Limits;
 use serde::Deserialize;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use procura_issuer::{Issuer, demo::Demo};
 
-use crate::{cli::Failure, keys::write_private};
+use crate::{failure::Failure, keys::write_private};
 
 /// The sample resource server's address, and so the audience of its tokens.
 const AUDIENCE: &str = "http://127.0.0.1:5100";

@@ -11,7 +11,7 @@ use std::{
 use procura_issuer::keys::Secrets;
 use procura_token::crypto::{fill_random, hex, unhex};
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// Makes the data folder and takes it for this process: a second one is refused.
 pub fn take_data_folder(data: &Path) -> Result<File, Failure> {

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod console;
 mod demo;
+mod failure;
 mod keys;
 mod oauth;
 mod revocations;

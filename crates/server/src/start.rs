@@ -15,9 +15,10 @@ use tokio::{
 
 use crate::{
     app::App,
-    cli::Failure,
     config::{Config, Log},
-    demo, keys, routes,
+    demo,
+    failure::Failure,
+    keys, routes,
 };
 
 /// A verifier that hears nothing for longer is on its own.
