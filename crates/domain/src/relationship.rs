@@ -255,6 +255,12 @@ impl Step {
             (Self::Approve, S::Requested) => Ok(S::Active),
             (Self::Decline | Self::Withdraw, S::Requested) => Ok(S::Declined),
             (Self::Suspend, S::Active) => Ok(S::Suspended),
+            // A customer is never left with a suspension that only the partner can keep up or lift.
+            (Self::Suspend, S::Suspended)
+                if side == Side::Customer && relationship.suspended_by == Some(Side::Partner) =>
+            {
+                Ok(S::Suspended)
+            }
             (Self::Resume, S::Suspended) if relationship.suspended_by == Some(side) => {
                 Ok(S::Active)
             }

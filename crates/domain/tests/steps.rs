@@ -55,8 +55,8 @@ suspended   -           over       expired    | wnn     wnn     nwn      www    
 suspended   customer    open       suspended  | wnn     wnn     nwn      www     ynn    yyy
 suspended   customer    not begun  suspended  | wnn     wnn     nwn      www     ynn    yyy
 suspended   customer    over       expired    | wnn     wnn     nwn      www     www    yyy
-suspended   partner     open       suspended  | wnn     wnn     nwn      www     nyn    yyy
-suspended   partner     not begun  suspended  | wnn     wnn     nwn      www     nyn    yyy
+suspended   partner     open       suspended  | wnn     wnn     nwn      yww     nyn    yyy
+suspended   partner     not begun  suspended  | wnn     wnn     nwn      yww     nyn    yyy
 suspended   partner     over       expired    | wnn     wnn     nwn      www     www    yyy
 suspended   operator    open       suspended  | wnn     wnn     nwn      www     nny    yyy
 suspended   operator    not begun  suspended  | wnn     wnn     nwn      www     nny    yyy

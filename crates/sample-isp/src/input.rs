@@ -4,43 +4,33 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::{Body as HttpBody, to_bytes},
+    body::{Body as HttpBody, Bytes},
     extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
     middleware::Next,
     response::Response,
 };
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 
 /// No body is larger.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// A body must arrive within.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the whole body before the token is looked at. The other way round, a client could start a
-/// request, be revoked, and finish it afterwards.
+/// request, be revoked, and finish it afterwards. Needs `DefaultBodyLimit` around it.
 pub async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let declared = parts
-        .headers
-        .get(axum::http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
-        return Err(Problem::TOO_LARGE);
-    }
-    let read = tokio::time::timeout(BODY_WITHIN, to_bytes(body, MAX_BODY_BYTES));
-    let bytes = read.await.map_err(|_| Problem::SLOW)?.map_err(|error| {
-        // The body's own error, or the limit's, which is its source.
-        let is_limit = std::error::Error::source(&error).is_some_and(is_length_limit);
-        if is_limit { Problem::TOO_LARGE } else { Problem::JSON }
+    let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
+    let bytes = timeout(BODY_WITHIN, reading).await.map_err(|_| Problem::SLOW)?;
+    let bytes = bytes.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TOO_LARGE,
+        _ => Problem::JSON,
     })?;
     Ok(next.run(Request::from_parts(parts, HttpBody::from(bytes))).await)
-}
-
-fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<http_body_util::LengthLimitError>()
 }
 
 /// A JSON body.

@@ -1,0 +1,100 @@
+//! The one table of routes, with the permission that each asks for.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    handler::Handler,
+    middleware,
+    routing::{get, patch},
+};
+use procura_verify::{Verifier, require_scope};
+use serde::Serialize;
+
+use crate::{
+    billing, database::Database, input, outbox::Outbox, problem::Problem, reports, subscribers,
+    tickets,
+};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// Accepts or refuses tokens.
+    pub verifier: Verifier,
+    /// Our rows.
+    pub database: Database,
+    /// Reports to Procura's audit log.
+    pub outbox: Arc<Outbox>,
+}
+
+/// Every route there is.
+pub fn routes(app: App) -> Router {
+    let guarded = partner_routes()
+        .route(
+            "/api/v1/subscribers",
+            get(subscribers::list.layer(require_scope("tenant.users.list"))),
+        )
+        .route_layer(app.verifier.layer());
+    Router::new()
+        .merge(guarded)
+        .route("/health", get(health))
+        .fallback(async || Problem::NOT_FOUND)
+        .method_not_allowed_fallback(async || Problem::METHOD)
+        .layer(middleware::from_fn(input::whole))
+        .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
+        .with_state(app)
+}
+
+fn partner_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/api/v1/partner/billing/summary",
+            get(billing::summary.layer(require_scope("partner.billing.read"))),
+        )
+        .route(
+            "/api/v1/partner/billing/invoices",
+            get(billing::invoices.layer(require_scope("partner.billing.invoices.read"))),
+        )
+        .route(
+            "/api/v1/partner/support/tickets",
+            get(tickets::list.layer(require_scope("partner.support.tickets.list")))
+                .post(tickets::create.layer(require_scope("partner.support.tickets.create"))),
+        )
+        .route(
+            "/api/v1/partner/support/tickets/{id}",
+            patch(tickets::update.layer(require_scope("partner.support.tickets.update"))),
+        )
+        .route(
+            "/api/v1/partner/reports/usage",
+            get(reports::usage.layer(require_scope("partner.reports.usage.read"))),
+        )
+        .route(
+            "/api/v1/partner/reports/sla",
+            get(reports::sla.layer(require_scope("partner.reports.sla.read"))),
+        )
+}
+
+/// How the process is doing. Names no tenant.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    /// Whether delegated tokens can be judged here, without asking Procura for each.
+    is_verifier_ready: bool,
+    /// How far the revocation log is applied.
+    applied: Option<i64>,
+    /// Reports that are not delivered yet.
+    reports_waiting: i64,
+}
+
+async fn health(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    let status = app.verifier.status();
+    Ok(Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+        is_verifier_ready: status.has_keys && status.is_synced && status.lease_remaining.is_some(),
+        applied: status.applied.map(|seq| seq.0),
+        reports_waiting: app.outbox.waiting().await?,
+    }))
+}
