@@ -12,3 +12,5 @@
 )]
 
 mod house;
+mod pages;
+mod walkthrough;

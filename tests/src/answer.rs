@@ -51,6 +51,12 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The id under which the server has noted the request.
+    #[track_caller]
+    pub fn request_id(&self) -> &str {
+        self.header("x-request-id").expect("every answer has a request id")
+    }
+
     /// Where it sends the browser.
     #[track_caller]
     pub fn location(&self) -> &str {
@@ -74,17 +80,5 @@ impl Answer {
         assert_eq!(self.header(CONTENT_TYPE.as_str()), Some("application/problem+json"));
         assert_eq!(self.header("x-request-id"), Some(self.string("request_id").as_str()));
         self.json()["about"].as_str().map(ToOwned::to_owned)
-    }
-
-    /// Everything that somebody who compares answers could see: status, all headers in order, body.
-    /// The request's id and the date differ by themselves.
-    pub fn all_that_shows(&self) -> String {
-        let mut shown = format!("{}\n", self.status);
-        for (name, value) in &self.headers {
-            if name != "date" && name != "x-request-id" {
-                shown.push_str(&format!("{name}: {}\n", value.to_str().expect("plain headers")));
-            }
-        }
-        shown + "\n" + &self.text
     }
 }

@@ -19,6 +19,7 @@ mod isp;
 mod page;
 mod person;
 mod process;
+mod raw;
 mod scratch;
 mod token;
 
@@ -28,7 +29,8 @@ pub use eventually::eventually;
 pub use house::{Demo, DemoClient, House, HouseOptions, procura};
 pub use isp::Isp;
 pub use page::{Form, form};
-pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor};
+pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};
 pub use process::{Ended, Process};
+pub use raw::RawAnswer;
 pub use scratch::Scratch;
 pub use token::{claims, header};

@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -21,7 +24,8 @@ pub struct Process {
     /// The address in its ready line.
     url: String,
     stderr: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
+    /// Lines of the start; closed when the process has closed its outputs.
+    lines: Receiver<String>,
 }
 
 /// How a process ended, and what it had to say.
@@ -76,36 +80,45 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (ready, is_ready) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let said = Arc::new(Mutex::new(String::new()));
-        let keep = Arc::clone(&said);
-        let readers = vec![
-            // Both are read to the end, so that the process never waits for a reader.
-            thread::spawn(move || {
-                let marker = format!("{name} ready on ");
-                for line in stdout.lines().map_while(Result::ok) {
-                    if let Some(url) = line.strip_prefix(&marker) {
-                        let _ = ready.send(url.to_owned());
-                    }
-                }
-            }),
-            thread::spawn(move || {
-                for line in stderr.lines().map_while(Result::ok) {
-                    let mut said = keep.lock().expect("no reader panics");
-                    said.push_str(&line);
+        let (line, lines) = mpsc::channel();
+        // Both are read to the end, so that the process never waits for a reader.
+        thread::spawn({
+            let line = line.clone();
+            let keep = move |text| drop(line.send(text));
+            move || stdout.lines().map_while(Result::ok).for_each(keep)
+        });
+        thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                for text in stderr.lines().map_while(Result::ok) {
+                    let mut said = said.lock().expect("no reader panics");
+                    said.push_str(&text);
                     said.push('\n');
                 }
-            }),
-        ];
+                drop(line);
+            }
+        });
         // Made before the wait: a process that never gets ready is put away like any other.
-        let mut process = Self { name, child, url: String::new(), stderr: said, readers };
-        match is_ready.recv_timeout(READY_WITHIN) {
-            Ok(url) => process.url = url,
-            Err(_) => panic!("{name} did not get ready: {}", process.stderr()),
-        }
+        let mut process = Self { name, child, url: String::new(), stderr: said, lines };
+        process.url = process.wait_until_ready();
         process
+    }
+
+    fn wait_until_ready(&self) -> String {
+        let deadline = Instant::now() + READY_WITHIN;
+        let marker = format!("{} ready on ", self.name);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("{} did not get ready: {}", self.name, self.stderr());
+            };
+            if let Some(url) = line.strip_prefix(&marker) {
+                return url.to_owned();
+            }
+        }
     }
 
     /// Where it listens: `http://HOST:PORT`.
@@ -124,14 +137,15 @@ impl Process {
         let pid = self.child.id().to_string();
         let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
         assert!(asked.is_ok_and(|status| status.success()), "{} cannot be asked", self.name);
-        // It ends by closing both of its outputs; the readers see that without polling.
+        // It ends by closing both of its outputs, and then nobody can send lines any more.
         let deadline = Instant::now() + ENDED_WITHIN;
-        for reader in self.readers.drain(..) {
-            while !reader.is_finished() {
-                assert!(Instant::now() < deadline, "{} does not end", self.name);
-                thread::yield_now();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("{} does not end", self.name),
             }
-            let _ = reader.join();
         }
         let status = self.child.wait().expect("it is our child");
         Ended { status, stdout: String::new(), stderr: self.stderr() }
@@ -143,9 +157,6 @@ impl Drop for Process {
         // Both fail only where it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
         if thread::panicking() {
             eprintln!("--- what {} said ---\n{}", self.name, self.stderr());
         }
