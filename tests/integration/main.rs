@@ -13,4 +13,5 @@
 
 mod house;
 mod pages;
+mod protocol;
 mod walkthrough;

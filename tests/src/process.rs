@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Generous: many start at once when all tests run.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running process. Dropping it kills it.
@@ -52,8 +52,8 @@ impl Ended {
 
 /// The command for a binary of this workspace: it stands where cargo has put this test's folder.
 pub(crate) fn command(name: &str) -> Command {
-    let test = env::current_exe().expect("a test is a file");
-    let target = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
+    let own = env::current_exe().expect("a test is a file");
+    let target = own.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
     let binary: PathBuf = target.join(name);
     assert!(
         binary.is_file(),
@@ -63,8 +63,8 @@ pub(crate) fn command(name: &str) -> Command {
     let mut command = Command::new(binary);
     // What the caller's shell says about proxies and settings is none of the test's business.
     for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy().to_ascii_uppercase();
-        if text.starts_with("PROCURA_") || text.ends_with("_PROXY") {
+        let upper = name.to_string_lossy().to_ascii_uppercase();
+        if upper.starts_with("PROCURA_") || upper.ends_with("_PROXY") {
             command.env_remove(name);
         }
     }

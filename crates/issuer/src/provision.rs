@@ -90,9 +90,11 @@ impl Issuer {
         tx.insert_invitation(&fingerprint(&invitation), admin.id, expires_at).await?;
         tx.insert_relationship(&relationship, None).await?;
         self.audit_step(&mut tx, call, "tenant.provision", &relationship)?;
-        tx.commit().await?;
+        // The mail first: an invitation that nobody commits opens nothing, but a customer whose admin
+        // never hears of it would be stuck.
         self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation })
             .await?;
+        tx.commit().await?;
         Ok(Provisioned { tenant, relationship, admin })
     }
 }

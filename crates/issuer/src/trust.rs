@@ -1,6 +1,8 @@
 //! Trust between tenants: one way, put and deleted by the tenant that trusts.
 
-use procura_domain::{Relationship, RelationshipKind, RelationshipState, TenantStatus};
+use procura_domain::{
+    Relationship, RelationshipKind, RelationshipState, TenantStatus, relationship::Phase,
+};
 use procura_token::TenantId;
 
 use crate::{
@@ -26,12 +28,13 @@ impl Issuer {
             found.filter(|t| t.status == TenantStatus::Active).ok_or(Error::NotFound)?;
         }
         if let Some(edge) = tx.find_edge(trusted, tenant, RelationshipKind::Trust).await? {
-            if edge.is_active(tx.now()) {
-                return Ok((edge, false));
-            }
-            // Suspended: whoever suspended it resumes it; a put is no way around that.
-            if edge.state == RelationshipState::Suspended {
-                return Err(Error::WrongState(edge.state.as_str()));
+            match edge.phase(tx.now()) {
+                Phase::Stored(RelationshipState::Active) => return Ok((edge, false)),
+                // Whoever suspended it resumes it; a put is no way around that.
+                phase @ (Phase::Scheduled | Phase::Stored(RelationshipState::Suspended)) => {
+                    return Err(Error::WrongState(phase.as_str()));
+                }
+                Phase::Stored(_) | Phase::Expired => {}
             }
         }
         let edge = self.new_edge(trusted, tenant, RelationshipKind::Trust)?;

@@ -1,0 +1,130 @@
+//! Bad input to the management API: a clear problem with a stable code, and nothing changed.
+
+use procura_tests::House;
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use serde_json::json;
+
+use super::{ADA, PAT, READ_BILLING, at, http, send};
+
+const SWITCH: &str = "/api/tenants/partner-access";
+
+#[tokio::test]
+async fn a_body_is_json_of_the_documented_shape() {
+    let house = House::start();
+    let ada = house.log_in(ADA).await;
+    let put = |kind: &'static str, body: String| {
+        let request = http().put(at(&house, SWITCH)).bearer_auth(&ada.home);
+        send(request.header(CONTENT_TYPE, kind).body(body))
+    };
+    let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
+    for (kind, body, status, code) in [
+        ("application/json", String::new(), 400, "invalid_request"),
+        ("application/json", "{".to_owned(), 400, "invalid_request"),
+        ("application/json", "null".to_owned(), 400, "invalid_request"),
+        ("application/json", r#"{"mode":"OFF"}"#.to_owned(), 400, "invalid_request"),
+        ("application/json", r#"{"mode":"off","mode":"on"}"#.to_owned(), 400, "invalid_request"),
+        ("application/json", r#"{"mode":"off","more":1}"#.to_owned(), 400, "invalid_request"),
+        ("application/json", deep, 400, "invalid_request"),
+        ("application/json", format!("\"{}\"", "a".repeat(64 * 1024)), 413, "too_large"),
+        ("text/plain", r#"{"mode":"off"}"#.to_owned(), 415, "unsupported_media_type"),
+        ("", r#"{"mode":"off"}"#.to_owned(), 415, "unsupported_media_type"),
+    ] {
+        put(kind, body).await.problem(status, code);
+    }
+    assert_eq!(ada.get(SWITCH).await.expect(200).json()["mode"], "on", "nothing changed");
+    put("application/json", r#"{"mode":"restricted"}"#.to_owned()).await.expect(200);
+}
+
+#[tokio::test]
+async fn queries_ids_and_paths_that_make_no_sense_are_refused() {
+    let house = House::start();
+    let (ada, pat) = (house.log_in(ADA).await, house.log_in(PAT).await);
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=x",
+        "from=yesterday",
+        "actorTenantId=x",
+        "unknown=1",
+        "limit=1&limit=2",
+    ] {
+        let answer = ada.get(&format!("/api/audit-logs?{query}")).await;
+        answer.problem(400, "invalid_request");
+    }
+    ada.get("/api/audit-logs?limit=1").await.expect(200);
+    ada.get("/api/audit-logs?tenantId=umbrella").await.problem(404, "not_found");
+    ada.put(&format!("{SWITCH}?confirm=perhaps"), &json!({"mode": "off"}))
+        .await
+        .problem(400, "invalid_request");
+    for id in ["x", "rel_", "rel_0123456789abcdef0123456789abcdef", "%00", "..%2f.."] {
+        let answer = pat.get(&format!("/api/v1/partner/relationships/{id}")).await;
+        answer.problem(404, "not_found");
+    }
+    pat.get("/api/nowhere").await.problem(404, "not_found");
+    pat.delete(SWITCH).await.problem(405, "method_not_allowed");
+    let wrong = json!({"name": " ", "admin_email": "a@b.test"});
+    pat.post("/api/partners/tenants", &wrong).await.problem(400, "invalid_request");
+    let wrong = json!({"name": "X", "admin_email": "nobody"});
+    pat.post("/api/partners/tenants", &wrong).await.problem(400, "invalid_request");
+    let taken = json!({"name": "X", "admin_email": ADA});
+    pat.post("/api/partners/tenants", &taken).await.problem(409, "conflict");
+    let unasked = json!({"partner_code": "nobody gave me one"});
+    pat.post("/api/v1/partner/relationships", &unasked).await.problem(404, "not_found");
+}
+
+/// Every route of people, with the methods that it knows.
+const ROUTES: &[(&str, &str)] = &[
+    ("PUT", "/auth/admin/tenants/acme-corp/trust-tenant/northwind"),
+    ("DELETE", "/auth/admin/tenants/acme-corp/trust-tenant/northwind"),
+    ("GET", "/auth/admin/tenants/acme-corp/manages-tenants"),
+    ("GET", "/auth/admin/tenants/acme-corp/managed-by-tenants"),
+    ("GET", "/api/v1/partner/customers"),
+    ("POST", "/api/v1/partner/relationships"),
+    ("GET", "RELATIONSHIP"),
+    ("PATCH", "RELATIONSHIP"),
+    ("DELETE", "RELATIONSHIP"),
+    ("POST", "RELATIONSHIP/approve"),
+    ("POST", "RELATIONSHIP/suspend"),
+    ("POST", "/api/partners/tenants"),
+    ("GET", "/api/partners/tenants"),
+    ("GET", SWITCH),
+    ("PUT", SWITCH),
+    ("GET", "/api/tenants/partner-activity"),
+    ("GET", "/api/tenants/users"),
+    ("POST", "/api/tenants/users/usr_0123456789abcdef0123456789abcdef/disable"),
+    ("POST", "/api/tenants/users/usr_0123456789abcdef0123456789abcdef/enable"),
+    ("GET", "/api/audit-logs"),
+    ("POST", "/api/audit-events"),
+    ("GET", "/revocations/snapshot"),
+    ("GET", "/revocations/stream"),
+    ("POST", "/revocations/ack"),
+];
+
+#[tokio::test]
+async fn no_route_answers_without_a_credential_or_to_a_delegated_or_machine_token() {
+    let house = House::start();
+    let pat = house.log_in(PAT).await;
+    let delegated = pat.switch("acme-corp", READ_BILLING).await;
+    let machine = house.token(&[("grant_type", "client_credentials")]).await;
+    let machine = machine.expect(200).string("access_token");
+    let relationship = house.relationship("northwind>acme-corp");
+    for (method, path) in ROUTES {
+        let path = path.replace("RELATIONSHIP", &relationship);
+        let method: Method = method.parse().unwrap();
+        let bare = send(http().request(method.clone(), at(&house, &path))).await;
+        bare.problem(401, "unauthenticated");
+        for token in [delegated.as_str(), machine.as_str(), pat.id_token.as_str(), "x.y.z"] {
+            let answer = house.api(token, method.clone(), &path, None).await;
+            answer.problem(401, "unauthenticated");
+        }
+        let twice = http()
+            .request(method, at(&house, &path))
+            .header(AUTHORIZATION, format!("Bearer {}", pat.home))
+            .header(AUTHORIZATION, format!("Bearer {}", pat.home));
+        send(twice).await.problem(401, "unauthenticated");
+    }
+}

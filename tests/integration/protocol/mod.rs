@@ -1,0 +1,35 @@
+//! The protocol, document by document: what each RFC demands, and what bad input gets.
+
+mod input;
+mod overage;
+mod rfc6749;
+mod rfc7662;
+mod rfc8414;
+mod rfc9068;
+mod stream;
+
+use procura_tests::{Answer, House};
+use reqwest::{Client, RequestBuilder};
+
+const PAT: &str = "pat@northwind.test";
+const ADA: &str = "ada@acme.test";
+const READ_BILLING: &str = "partner.billing.read";
+
+fn http() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+/// Sends whatever it is to a path of the server.
+async fn send(request: RequestBuilder) -> Answer {
+    Answer::of(request.send().await.unwrap()).await
+}
+
+fn at(house: &House, path: &str) -> String {
+    format!("{}{path}", house.issuer())
+}
+
+/// The credentials of a client of the demo.
+fn credentials<'a>(house: &'a House, name: &str) -> (&'a str, &'a str) {
+    let client = &house.demo().clients[name];
+    (&client.client_id, client.client_secret.as_deref().unwrap())
+}

@@ -1,0 +1,96 @@
+//! A partner asks, and the customer answers: yes, yes with less, or no.
+
+use procura_tests::{House, Isp};
+use serde_json::json;
+
+use super::{BILLING, CREATE_TICKETS, PAT, READ_BILLING, not_available, open_ticket, works};
+
+const GIL: &str = "gil@globex.test";
+const UMA: &str = "uma@umbrella.test";
+const ASK: &str = "/api/v1/partner/relationships";
+
+#[tokio::test]
+async fn a_customer_approves_a_request_with_less_than_was_asked() {
+    let house = House::start();
+    let isp = Isp::start(&house).await;
+    let (pat, gil) = (house.log_in(PAT).await, house.log_in(GIL).await);
+    let edge = house.relationship("northwind>globex");
+    not_available(&pat.exchange("globex", READ_BILLING).await);
+    assert_eq!(gil.get(&edge).await.string("state"), "requested");
+    // It is not the partner's to answer.
+    for step in ["approve", "decline"] {
+        pat.step(&format!("{edge}/{step}")).await.problem(403, "forbidden");
+    }
+    // Never more than was asked, nor an end that has passed.
+    let more = json!({ "access_role": "tenant_admin" });
+    gil.post(&format!("{edge}/approve"), &more).await.problem(400, "invalid_request");
+    let too_late = json!({ "ends_at": "2001-01-01T00:00:00Z" });
+    gil.post(&format!("{edge}/approve"), &too_late).await.problem(400, "invalid_request");
+
+    let less = json!({ "access_role": "msp_billing" });
+    let approved = gil.post(&format!("{edge}/approve"), &less).await;
+    assert_eq!(approved.expect(200).string("state"), "active");
+    assert_eq!(approved.string("access_role"), "msp_billing");
+    let token = pat.switch("globex", READ_BILLING).await;
+    works(&isp.get(&token, BILLING).await);
+    open_ticket(&isp, &token).await.expect(403);
+    pat.exchange("globex", CREATE_TICKETS).await.oauth_error(400, "invalid_scope");
+    for step in ["approve", "decline"] {
+        let about = gil.step(&format!("{edge}/{step}")).await.problem(409, "wrong_state");
+        assert_eq!(about.as_deref(), Some("active"));
+    }
+    let about = pat.step(&format!("{edge}/withdraw")).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("active"));
+}
+
+#[tokio::test]
+async fn a_declined_or_withdrawn_request_opens_nothing() {
+    let house = House::start();
+    let (pat, gil) = (house.log_in(PAT).await, house.log_in(GIL).await);
+    let root = house.log_in(super::ROOT).await;
+    let edge = house.relationship("northwind>globex");
+    let about = pat.step(&format!("{edge}/resume")).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("requested"));
+    let declined = gil.step(&format!("{edge}/decline")).await;
+    assert_eq!(declined.expect(200).string("state"), "declined");
+    let refused = pat.exchange("globex", READ_BILLING).await;
+    not_available(&refused);
+    assert_eq!(root.reason_of(refused.request_id()).await, "relationship_declined");
+    let about = gil.step(&format!("{edge}/approve")).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("declined"));
+
+    // Pat may ask again, and take it back.
+    let code = &house.demo().partner_codes["globex"];
+    let asked = pat.post(ASK, &json!({ "partner_code": code, "reason": "Once more" })).await;
+    assert_eq!(asked.expect(201).string("state"), "requested");
+    assert_eq!(asked.string("access_role"), "msp_support", "what nobody asked for is not given");
+    let again = format!("{ASK}/{}", asked.string("id"));
+    let withdrawn = pat.step(&format!("{again}/withdraw")).await;
+    assert_eq!(withdrawn.expect(200).string("state"), "declined");
+    assert_eq!(withdrawn.json()["is_active"], false);
+    not_available(&pat.exchange("globex", READ_BILLING).await);
+}
+
+#[tokio::test]
+async fn only_who_has_the_customers_code_can_ask() {
+    let house = House::start();
+    let (pat, uma) = (house.log_in(PAT).await, house.log_in(UMA).await);
+    let code = uma.get("/api/tenants/partner-access").await.string("partner_code");
+    assert_eq!(code, house.demo().partner_codes["umbrella"]);
+    for wrong in ["umbrella", house.tenant("umbrella"), "", &code[1..]] {
+        let answer = pat.post(ASK, &json!({ "partner_code": wrong })).await;
+        answer.problem(404, "not_found");
+    }
+    // It takes the role to ask, too.
+    uma.post(ASK, &json!({ "partner_code": code })).await.problem(403, "forbidden");
+    let sam = house.log_in(super::SAM).await;
+    sam.post(ASK, &json!({ "partner_code": code })).await.problem(403, "forbidden");
+
+    let asked = pat.post(ASK, &json!({ "partner_code": code, "access_role": "auditor" })).await;
+    let edge = format!("{ASK}/{}", asked.expect(201).string("id"));
+    assert_eq!(pat.post(ASK, &json!({ "partner_code": code })).await.status, 409, "one at a time");
+    not_available(&pat.exchange("umbrella", READ_BILLING).await);
+    uma.step(&format!("{edge}/approve")).await.expect(200);
+    let answer = pat.exchange("umbrella", &format!("{READ_BILLING} {CREATE_TICKETS}")).await;
+    assert_eq!(answer.expect(200).string("scope"), READ_BILLING);
+}

@@ -1,0 +1,301 @@
+//! A whole authorization server of its own, with the demo world in it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    Answer, Person, RawAnswer, Visitor,
+    process::{Ended, Process, command, run},
+    raw,
+    scratch::Scratch,
+};
+
+/// What `demo.json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Demo {
+    /// The issuer.
+    pub issuer: String,
+    /// Everybody's password.
+    pub password: String,
+    /// Clients by name.
+    pub clients: BTreeMap<String, DemoClient>,
+    /// Tenant ids by slug.
+    pub tenants: BTreeMap<String, String>,
+    /// User ids by e-mail address.
+    pub users: BTreeMap<String, String>,
+    /// Relationship ids by `partner>customer`.
+    pub relationships: BTreeMap<String, String>,
+    /// Partner codes by slug.
+    pub partner_codes: BTreeMap<String, String>,
+}
+
+/// A client of the demo.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DemoClient {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Option<String>,
+    /// Where its codes go.
+    pub redirect_uri: Option<String>,
+    /// `aud` of the tokens that it takes.
+    pub audience: Option<String>,
+}
+
+/// How a house differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub struct HouseOptions {
+    /// Stays reachable at the same address after a restart.
+    pub is_restarted: bool,
+    /// Settings by environment variables.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// A running server. Its folder goes when it goes.
+#[derive(Debug)]
+pub struct House {
+    /// `None` while it is stopped.
+    process: Option<Process>,
+    options: HouseOptions,
+    listen: String,
+    folder: Scratch,
+    world: Arc<World>,
+}
+
+/// What everybody who uses the house has to know.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub issuer: String,
+    pub demo: Demo,
+    /// For requests that belong to no browser.
+    pub http: reqwest::Client,
+}
+
+/// Runs `procura` with these arguments until it ends by itself.
+pub fn procura(arguments: &[&str]) -> Ended {
+    let mut command = command("procura");
+    command.args(arguments);
+    run(command)
+}
+
+impl House {
+    /// Starts one with the demo world in it.
+    pub fn start() -> Self {
+        Self::start_with(HouseOptions::default())
+    }
+
+    /// Starts one that differs.
+    pub fn start_with(options: HouseOptions) -> Self {
+        let folder = Scratch::new();
+        let port = if options.is_restarted { lasting_port() } else { 0 };
+        let listen = format!("127.0.0.1:{port}");
+        let process = start(&folder, &listen, &options);
+        let issuer = process.url().to_owned();
+        let demo = read_demo(&folder);
+        assert_eq!(demo.issuer, issuer);
+        let http = crate::person::http(&issuer, false);
+        let world = Arc::new(World { issuer, demo, http });
+        Self { process: Some(process), options, listen, folder, world }
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub fn stop(&mut self) -> Ended {
+        let mut process = self.process.take().expect("it runs");
+        process.stop()
+    }
+
+    /// Starts it again on the same folder, at the same address.
+    pub fn start_again(&mut self) {
+        assert!(self.options.is_restarted, "ask for it in the options: the address must last");
+        assert!(self.process.is_none(), "it runs");
+        self.process = Some(start(&self.folder, &self.listen, &self.options));
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        data_in(&self.folder)
+    }
+
+    /// The data folder, as an argument.
+    pub fn data_text(&self) -> String {
+        self.data().to_str().expect("a plain path").to_owned()
+    }
+
+    /// The issuer: the root of all its URLs.
+    pub fn issuer(&self) -> &str {
+        &self.world.issuer
+    }
+
+    /// What was seeded.
+    pub fn demo(&self) -> &Demo {
+        &self.world.demo
+    }
+
+    /// `demo.json` as it is now.
+    pub fn demo_now(&self) -> Demo {
+        read_demo(&self.folder)
+    }
+
+    /// The id of a tenant.
+    #[track_caller]
+    pub fn tenant(&self, slug: &str) -> &str {
+        self.world.demo.tenants.get(slug).unwrap_or_else(|| panic!("no tenant {slug}"))
+    }
+
+    /// The id of a person.
+    #[track_caller]
+    pub fn user(&self, email: &str) -> &str {
+        self.world.demo.users.get(email).unwrap_or_else(|| panic!("no user {email}"))
+    }
+
+    /// The path of a relationship, by `partner>customer`.
+    #[track_caller]
+    pub fn relationship(&self, name: &str) -> String {
+        let id = self.world.demo.relationships.get(name);
+        let id = id.unwrap_or_else(|| panic!("no relationship {name}"));
+        format!("/api/v1/partner/relationships/{id}")
+    }
+
+    /// A person's browser, before any login.
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(Arc::clone(&self.world))
+    }
+
+    /// Logs a person of the demo in by the real pages.
+    pub async fn log_in(&self, email: &str) -> Person {
+        self.visitor().log_in(email, &self.world.demo.password).await
+    }
+
+    /// A request to the token endpoint by the portal.
+    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        self.world.token(form).await
+    }
+
+    /// A request to the token endpoint by another client, or by none.
+    pub async fn token_by(&self, client: Option<(&str, &str)>, form: &[(&str, &str)]) -> Answer {
+        let request = self.world.http.post(format!("{}/oauth2/token", self.world.issuer));
+        let request = match client {
+            Some((id, secret)) => request.basic_auth(id, Some(secret)),
+            None => request,
+        };
+        Answer::of(request.form(form).send().await.expect("the server answers")).await
+    }
+
+    /// Whether the server calls a token alive, asked by the sample resource server (RFC 7662).
+    pub async fn is_alive(&self, token: &str) -> bool {
+        let isp = self.world.client("isp");
+        let request = self
+            .world
+            .http
+            .post(format!("{}/oauth2/introspect", self.world.issuer))
+            .basic_auth(&isp.client_id, isp.client_secret.as_ref())
+            .form(&[("token", token)]);
+        let answer = Answer::of(request.send().await.expect("the server answers")).await;
+        answer.expect(200).json()["active"].as_bool().expect("active is a boolean")
+    }
+
+    /// Revokes a token of the portal (RFC 7009).
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let portal = self.world.client("portal");
+        let request = self
+            .world
+            .http
+            .post(format!("{}/oauth2/revoke", self.world.issuer))
+            .basic_auth(&portal.client_id, portal.client_secret.as_ref())
+            .form(&[("token", token)]);
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
+    /// The same request to the token endpoint, byte by byte, and every byte of the answer.
+    pub async fn token_raw(&self, form: &[(&str, &str)]) -> RawAnswer {
+        let portal = self.world.client("portal");
+        let secret = portal.client_secret.as_deref().unwrap_or_default();
+        raw::post_token(&self.world.issuer, (&portal.client_id, secret), form).await
+    }
+
+    /// A request to the management API with any token.
+    pub async fn api(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.world.api(token, method, path, body).await
+    }
+}
+
+impl World {
+    #[track_caller]
+    pub fn client(&self, name: &str) -> &DemoClient {
+        self.demo.clients.get(name).unwrap_or_else(|| panic!("no client {name}"))
+    }
+
+    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        let portal = self.client("portal");
+        let request = self
+            .http
+            .post(format!("{}/oauth2/token", self.issuer))
+            .basic_auth(&portal.client_id, portal.client_secret.as_ref())
+            .form(form);
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
+    pub async fn api(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let request =
+            self.http.request(method, format!("{}{path}", self.issuer)).bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+}
+
+fn start(folder: &Scratch, listen: &str, options: &HouseOptions) -> Process {
+    let mut command = command("procura");
+    command.args(["dev", "--demo", "--listen", listen, "--data"]).arg(data_in(folder));
+    command.envs(options.environment.iter().map(|(name, value)| (name, value)));
+    Process::start("procura", command)
+}
+
+fn data_in(folder: &Scratch) -> PathBuf {
+    folder.path().join("procura")
+}
+
+fn read_demo(folder: &Scratch) -> Demo {
+    let file: &Path = &data_in(folder).join("demo.json");
+    let text = fs::read_to_string(file).expect("the demo wrote it down");
+    serde_json::from_str(&text).expect("demo.json")
+}
+
+/// A free port that stays free while its server is down for a moment: below those that the system
+/// gives to whoever wants any.
+fn lasting_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 500).expect("below 500") * 20;
+    loop {
+        let port = 20_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
