@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Result, Tx, ledger::Ledger, revocations::RevocationLog};
+use crate::{Result, Tx, ledger::Ledger, revocations::RevocationLog, row::Columns};
 
 /// Longer than this nobody waits for a connection: the answer is then "unavailable".
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -105,7 +105,6 @@ fn memory_name() -> String {
 /// Moves pages from the WAL back into the database on a connection of its own, so that no commit
 /// ever waits for it. Ends with the store.
 fn start_checkpointer(readers: SqlitePool, writer: SqlitePool) {
-    const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
     tokio::spawn(async move {
         let options = (*writer.connect_options()).clone();
         let Ok(pool) = SqlitePoolOptions::new().max_connections(1).connect_with(options).await
@@ -116,10 +115,24 @@ fn start_checkpointer(readers: SqlitePool, writer: SqlitePool) {
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         while !readers.is_closed() {
             tick.tick().await;
-            if let Err(error) = sqlx::query(CHECKPOINT).execute(&pool).await {
+            if let Err(error) = checkpoint(&pool).await {
                 tracing::warn!(%error, "checkpoint failed");
             }
         }
         pool.close().await;
     });
+}
+
+/// Moves what can be moved without holding anybody up. Under constant load some pages are always
+/// left, and the file would grow for ever: beyond the limit writers wait, once, for all of it.
+async fn checkpoint(pool: &SqlitePool) -> Result<()> {
+    const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+    const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
+    /// In pages of 4 KiB: 64 MiB.
+    const MAX_PAGES: i64 = 16 * 1024;
+    let done = sqlx::query(PASSIVE).fetch_one(pool).await?;
+    if done.int("log")? > MAX_PAGES {
+        sqlx::query(RESTART).fetch_one(pool).await?;
+    }
+    Ok(())
 }

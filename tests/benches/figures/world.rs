@@ -42,8 +42,13 @@ impl Drop for Scratch {
     }
 }
 
-/// The release binary, built by cargo if it is not there as the sources say.
+/// The release binary, built by cargo if it is not there as the sources say; or another one that
+/// `PROCURA_FIGURES_BINARY` names, to compare two builds or to look into one with symbols.
 pub fn build() -> Result<PathBuf, Failure> {
+    if let Some(binary) = std::env::var_os("PROCURA_FIGURES_BINARY") {
+        println!("measuring {}", binary.display());
+        return Ok(binary.into());
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     println!("building the release binary (cargo build --release -p procura-server)");
     let built = Command::new(cargo)
