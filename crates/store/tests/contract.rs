@@ -1,4 +1,11 @@
 //! The contract of the store, as sentences, on a real database file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't go on has failed"
+)]
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
