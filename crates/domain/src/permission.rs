@@ -22,6 +22,9 @@ pub const NEVER_DELEGABLE: &[&str] = &[
     "procura.*",
 ];
 
+/// What a user needs in the home token to see the tenants that may be entered.
+pub const LIST_TENANTS: &str = "partner.tenants.list";
+
 /// What a user needs in the home token to switch into another tenant.
 pub const SWITCH_CONTEXT: &str = "partner.tenants.switch_context";
 

@@ -1,9 +1,10 @@
 //! Who may change what. Every verb that changes something takes a [`Permit`], and only this module
 //! can make one: a verb cannot be called without having asked.
 
-use procura_token::{ClientId, SessionId, TenantId, UserId};
+use procura_token::{ClientId, Scope, SessionId, TenantId, UserId};
 
 use crate::{
+    permission::LIST_TENANTS,
     relationship::{Relationship, Side},
     roles::UserRole,
 };
@@ -18,6 +19,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// The person's roles there.
     pub roles: Vec<UserRole>,
+    /// What the person let the client do: a role counts only as far as the token carries its scope.
+    pub scope: Scope,
     /// The login session.
     pub session: SessionId,
     /// The client through which the call comes.
@@ -55,10 +58,12 @@ pub enum Denied {
 }
 
 impl Caller {
-    /// Whether the caller holds this role.
+    /// Whether the caller holds this role, and let the client use it: a token for `openid` alone
+    /// administers nothing.
     #[must_use]
     pub fn is(&self, role: UserRole) -> bool {
-        self.roles.contains(&role)
+        let is_let = role.home_scope().first().is_none_or(|scope| self.scope.contains(scope));
+        self.roles.contains(&role) && is_let
     }
 
     fn permit(side: Side, tenant: TenantId) -> Permit {
@@ -124,9 +129,47 @@ impl Caller {
 
     /// Whether the caller may list the tenants that the own tenant manages.
     pub fn list_managed(&self) -> Result<(), Denied> {
-        if self.roles.iter().any(|role| role.is_partner_role() || *role == UserRole::TenantAdmin) {
+        let may_list = |role: &UserRole| role.home_scope().contains(&LIST_TENANTS);
+        if self.roles.iter().any(may_list) && self.scope.contains(LIST_TENANTS) {
             return Ok(());
         }
         Err(Denied::Forbidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(role: UserRole, scope: &str) -> Caller {
+        Caller {
+            user: UserId::from_bits(1),
+            tenant: TenantId::from_bits(2),
+            roles: vec![role],
+            scope: scope.parse().unwrap(),
+            session: SessionId::from_bits(3),
+            client: "cli_app".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_role_counts_only_as_far_as_the_person_let_the_client_use_it() {
+        let own = TenantId::from_bits(2);
+        let admin = |scope| caller(UserRole::TenantAdmin, scope);
+        assert!(admin("openid tenant.admin").administer(own).is_ok(), "the honest twin");
+        for less in ["", "openid profile email", "operator.admin", "partner.tenants.list"] {
+            assert_eq!(admin(less).administer(own), Err(Denied::Forbidden), "{less}");
+            assert_eq!(admin(less).switch_access(), Err(Denied::Forbidden), "{less}");
+            assert_eq!(admin(less).read(own), Err(Denied::Forbidden), "{less}");
+        }
+        assert!(admin("partner.tenants.list").list_managed().is_ok(), "a switcher needs no more");
+        assert!(admin("tenant.admin").list_managed().is_err());
+        let operator = |scope| caller(UserRole::SuperAdmin, scope);
+        let other = TenantId::from_bits(9);
+        assert!(operator("operator.admin").administer(other).is_ok());
+        assert_eq!(operator("openid").administer(other), Err(Denied::Hidden));
+        let partner = |scope| caller(UserRole::PartnerAdmin, scope);
+        assert!(partner("partner.tenants.list").represent_partner().is_ok());
+        assert_eq!(partner("openid").represent_partner(), Err(Denied::Forbidden));
     }
 }

@@ -1,7 +1,7 @@
 //! The role catalogue: what users are in their own tenant, what a relationship hands over, and the
 //! permission set behind each.
 
-use crate::{permission::Permissions, relationship::RelationshipKind, words::words};
+use crate::{permission, permission::Permissions, relationship::RelationshipKind, words::words};
 
 words! {
     /// What a user is in the own tenant.
@@ -112,7 +112,7 @@ impl RelationshipRole {
             Self::TenantAdmin => union(&[READING]),
             other => other.permissions(),
         };
-        all.iter().filter(|p| crate::permission::is_read_only(p)).collect()
+        all.iter().filter(|p| permission::is_read_only(p)).collect()
     }
 }
 
@@ -146,17 +146,18 @@ impl UserRole {
         )
     }
 
-    /// What the role adds to a home token, beyond the `OpenID` scopes.
+    /// What the role adds to a home token, beyond the `OpenID` scopes. The first is what the
+    /// management API wants to see before the role counts there.
     #[must_use]
     pub fn home_scope(self) -> &'static [&'static str] {
         match self {
             Self::PartnerAdmin
             | Self::PartnerSupport
             | Self::PartnerBilling
-            | Self::PartnerAuditor => &["partner.tenants.list", crate::permission::SWITCH_CONTEXT],
+            | Self::PartnerAuditor => &[permission::LIST_TENANTS, permission::SWITCH_CONTEXT],
             // Tenant admins may be trusted by other tenants (kind `trust`).
             Self::TenantAdmin => {
-                &["tenant.admin", "partner.tenants.list", crate::permission::SWITCH_CONTEXT]
+                &["tenant.admin", permission::LIST_TENANTS, permission::SWITCH_CONTEXT]
             }
             Self::SuperAdmin => &["operator.admin"],
             Self::SupportAgent | Self::Member => &[],

@@ -212,6 +212,7 @@ fn caller(tenant: TenantId, roles: &[UserRole]) -> Caller {
         user: UserId::from_bits(1),
         tenant,
         roles: roles.to_vec(),
+        scope: "operator.admin partner.tenants.list tenant.admin".parse().unwrap(),
         session: SessionId::from_bits(1),
         client: "cli_console".parse().unwrap(),
     }

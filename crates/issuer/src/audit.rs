@@ -13,6 +13,19 @@ use crate::{Error, Issuer, Result, Via};
 /// `typ` of a signed checkpoint.
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
+/// The server's own words, which are not a resource server's to write.
+const RESERVED: [&str; 9] = [
+    "demo.",
+    "invitation.",
+    "login",
+    "partner_access.",
+    "relationship.",
+    "tenant.provision",
+    "token.",
+    "trust.",
+    "user.",
+];
+
 /// What a resource server reports.
 #[derive(Clone, Debug)]
 pub struct Reported {
@@ -126,11 +139,7 @@ impl Issuer {
         let is_bounded = |text: &Option<String>| {
             text.as_ref().is_none_or(|t| t.len() <= 200 && !t.chars().any(char::is_control))
         };
-        // The server's own words are not a resource server's to write.
-        let is_reserved =
-            ["token.", "relationship.", "trust.", "partner_access.", "login", "user."]
-                .iter()
-                .any(|prefix| reported.action.starts_with(prefix));
+        let is_reserved = RESERVED.iter().any(|prefix| reported.action.starts_with(prefix));
         if !is_word(&reported.action) || is_reserved {
             return Err(Error::Invalid("action"));
         }
@@ -219,6 +228,8 @@ pub async fn verify_chain(
         let Some(checkpoint) = parsed else { return Ok(Err(Broken::BadCheckpoint)) };
         checkpoints.push(checkpoint);
     }
+    // Read first: a running server goes on writing, and what it adds meanwhile is no fault.
+    let (seen, head) = store.audit_tail().await?;
     let (mut seq, mut tail) = (0, genesis());
     loop {
         let stretch = store.read_audit(seq, 1_000).await?;
@@ -235,7 +246,8 @@ pub async fn verify_chain(
             }
             (seq, tail) = (chained.seq, hash);
             let differs = |c: &&Checkpoint| c.seq == seq && c.hash != tail.to_string();
-            if checkpoints.iter().any(|checkpoint| differs(&checkpoint)) {
+            let is_head_wrong = seq == seen && tail != head;
+            if is_head_wrong || checkpoints.iter().any(|checkpoint| differs(&checkpoint)) {
                 return Ok(Err(Broken::Changed(seq)));
             }
         }
@@ -243,8 +255,8 @@ pub async fn verify_chain(
     if let Some(seen) = checkpoints.iter().map(|c| c.seq).filter(|seen| *seen > seq).max() {
         return Ok(Err(Broken::Cut { end: seq, seen, witness: "a signed checkpoint" }));
     }
-    let (seen, head) = store.audit_tail().await?;
-    if seen != seq || head != tail {
+    let (last, _) = store.audit_tail().await?;
+    if seq < seen || last < seq {
         return Ok(Err(Broken::Cut { end: seq, seen, witness: "the head row" }));
     }
     Ok(Ok(Verified { entries: seq, checkpoints: checkpoints.len() }))

@@ -78,10 +78,20 @@ pub struct Pending {
     pub scope: Scope,
     /// The PKCE challenge.
     pub challenge: String,
+    /// When it was asked.
+    pub asked_at: Ts,
     /// `prompt=login`: an existing session is not enough.
     pub must_log_in: bool,
     /// `prompt=consent`: a remembered consent is not enough.
     pub must_consent: bool,
+}
+
+impl Pending {
+    /// Whether this login may answer the request: with `prompt=login` only one that came after it.
+    #[must_use]
+    pub fn accepts(&self, session: &Session) -> bool {
+        !self.must_log_in || session.auth_time >= self.asked_at
+    }
 }
 
 /// Where the browser goes next.
@@ -200,6 +210,7 @@ impl Issuer {
             nonce: p.nonce.map(ToOwned::to_owned),
             scope: scope.filtered(|permission| client.scope.contains(permission)),
             challenge,
+            asked_at: self.0.environment.now(),
             must_log_in: prompts.contains(&"login"),
             must_consent: prompts.contains(&"consent"),
         }))
@@ -273,7 +284,7 @@ impl Issuer {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let now = tx.now();
         let current = tx.find_session(session.id).await?;
-        if current.is_none_or(|session| !session.is_live(now)) {
+        if current.is_none_or(|session| !session.is_live(now) || !pending.accepts(&session)) {
             return Ok(answer(pending, Err("login_required")));
         }
         let code = self.0.environment.secret()?;

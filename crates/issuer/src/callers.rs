@@ -38,6 +38,7 @@ impl Issuer {
             user,
             tenant: claims.tenant,
             roles: person.roles,
+            scope: claims.scope.clone(),
             session: session.id,
             client: claims.client_id.clone(),
         })

@@ -1,7 +1,7 @@
 //! Client credentials (RFC 6749 §4.4): software on its own behalf, in its own tenant. Such a token
 //! never crosses tenants: the exchange refuses it.
 
-use procura_domain::Refusal;
+use procura_domain::{Refusal, TenantStatus, permission};
 use procura_store::{audit::Entry, clients::Client};
 use procura_token::Scope;
 
@@ -45,14 +45,18 @@ impl Issuer {
         if !client.audiences.iter().any(|known| known == audience) {
             return Err(Error::Refused(Refusal::AudienceNotAllowed));
         }
-        let granted = scope.filtered(|permission| client.permissions.allows(permission));
+        let granted = scope.filtered(|wanted| {
+            client.permissions.allows(wanted) && !permission::is_pattern(wanted)
+        });
         if granted.is_empty() && !scope.is_empty() {
             return Err(Error::BadScope);
         }
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
-        if !tx.is_current_client(client).await? {
+        let tenant = tx.find_tenant(client.tenant).await?;
+        let is_home_active = tenant.is_some_and(|tenant| tenant.status == TenantStatus::Active);
+        if !is_home_active || !tx.is_current_client(client).await? {
             self.forget_client(&client.id);
-            return Err(Error::Unauthenticated);
+            return Err(Error::Refused(Refusal::ClientUnusable));
         }
         let token =
             self.mint_client(Own { client, audience, scope: granted, rvs: tx.rvs() }, tx.now())?;

@@ -63,8 +63,13 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let _place = self.waiting.try_acquire().map_err(|_| Error::Busy)?;
-        let _turn = self.running.acquire().await.map_err(|_| Error::Broken)?;
+        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Broken)?;
+        // The work goes on when its caller has hung up, so both places go with it.
+        let work = move || {
+            let _held = (place, turn);
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken)
     }
 }
@@ -72,4 +77,33 @@ impl Hasher {
 fn hash(password: &[u8]) -> Result<String> {
     let hash = Argon2::default().hash_password(password).map_err(|_| Error::Broken)?;
     Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_hangs_up_leaves_the_place_to_the_work_that_goes_on() {
+        let hasher = Hasher::new().unwrap();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let (finish, may_finish) = std::sync::mpsc::channel::<()>();
+        let caller = tokio::spawn({
+            let hasher = hasher.clone();
+            async move {
+                let work = move || {
+                    started.send(()).unwrap();
+                    may_finish.recv().unwrap();
+                };
+                hasher.run(work).await
+            }
+        });
+        has_started.await.unwrap();
+        caller.abort();
+        assert!(caller.await.is_err());
+        assert_eq!(hasher.running.available_permits(), RUNNING - 1);
+        finish.send(()).unwrap();
+        let all = u32::try_from(RUNNING).unwrap();
+        drop(hasher.running.acquire_many(all).await.unwrap());
+    }
 }

@@ -4,7 +4,7 @@ use procura_domain::{
     Facts, Relationship,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
 };
-use procura_token::{DelegationId, Ts};
+use procura_token::{DelegationId, SessionId, TenantId, Ts, UserId};
 use serde::Serialize;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     ledger::Exchange,
     relationships::relationship,
-    row::{Columns, json},
+    row::{Columns, json_list},
 };
 
 /// The facts of one exchange, and the delegations that already run.
@@ -25,31 +25,36 @@ pub(crate) struct Loaded {
 #[derive(Serialize)]
 struct Question<'a> {
     client: &'a str,
-    session: String,
-    user: String,
-    home: String,
+    session: SessionId,
+    user: UserId,
+    home: TenantId,
     audience: &'a str,
-    target: Option<String>,
+    target: Option<TenantId>,
     slug: Option<&'a str>,
 }
 
 /// Loads the facts of all exchanges in one statement, in their order.
 ///
 /// Every row of the answer belongs to one exchange and at most one edge; an exchange with an edge of
-/// each kind has two rows.
+/// each kind has two rows. `None` where a row cannot be read: that exchange fails, its neighbours in
+/// the batch do not.
 pub(crate) async fn load(
     connection: &mut SqliteConnection,
     exchanges: &[&Exchange],
-) -> Result<Vec<Loaded>> {
-    const LOAD: &str = "SELECT w.key AS ix, \
+) -> Result<Vec<Option<Loaded>>> {
+    const LOAD: &str = "WITH w AS MATERIALIZED (SELECT key, value FROM json_each($1)) \
+        SELECT w.key AS ix, \
         c.status AS client_status, c.version AS client_version, \
         s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
         u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
         h.status AS home_status, \
         a.accepts_delegated, a.permissions AS audience_permissions, \
         t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
-        r.*, d.id AS delegation_id, d.ends_at AS delegation_ends_at \
-        FROM json_each($1) w \
+        r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
+        r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
+        r.approval, r.conditions, r.version, \
+        d.id AS delegation_id, d.ends_at AS delegation_ends_at \
+        FROM w \
         LEFT JOIN clients c ON c.id = w.value->>'$.client' \
         LEFT JOIN sessions s ON s.id = w.value->>'$.session' AND s.user_id = w.value->>'$.user' \
         LEFT JOIN users u ON u.id = w.value->>'$.user' AND u.tenant_id = w.value->>'$.home' \
@@ -61,32 +66,40 @@ pub(crate) async fn load(
         LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
             AND d.client_id = c.id AND d.ended_at IS NULL";
     let questions: Vec<_> = exchanges.iter().map(|exchange| question(exchange)).collect();
-    let rows = sqlx::query(LOAD).bind(json(&questions)?).fetch_all(connection).await?;
-    let mut loaded: Vec<Option<Loaded>> = exchanges.iter().map(|_| None).collect();
+    let rows = sqlx::query(LOAD).bind(json_list(&questions, 384)?).fetch_all(connection).await?;
+    let mut loaded: Vec<Result<Option<Loaded>>> = exchanges.iter().map(|_| Ok(None)).collect();
     for row in &rows {
         let ix = usize::try_from(row.int("ix")?).map_err(|_| Error::Corrupt)?;
         let exchange = exchanges.get(ix).ok_or(Error::Corrupt)?;
         let slot = loaded.get_mut(ix).ok_or(Error::Corrupt)?;
-        let entry = match slot {
-            Some(entry) => entry,
-            None => slot.insert(Loaded { facts: facts(row, exchange)?, running: Vec::new() }),
-        };
-        if let Some((edge, running)) = edge(row)? {
-            entry.running.extend(running.map(|(id, ends_at)| (edge.id, id, ends_at)));
-            entry.facts.relationships.push(edge);
+        if let Ok(known) = slot {
+            *slot = add(known.take(), row, exchange).map(Some);
         }
     }
-    loaded.into_iter().collect::<Option<Vec<_>>>().ok_or(Error::Corrupt)
+    Ok(loaded.into_iter().map(|slot| slot.ok().flatten()).collect())
+}
+
+/// What is known of an exchange with one more row.
+fn add(known: Option<Loaded>, row: &SqliteRow, exchange: &Exchange) -> Result<Loaded> {
+    let mut loaded = match known {
+        Some(loaded) => loaded,
+        None => Loaded { facts: facts(row, exchange)?, running: Vec::new() },
+    };
+    if let Some((edge, running)) = edge(row)? {
+        loaded.running.extend(running.map(|(id, ends_at)| (edge.id, id, ends_at)));
+        loaded.facts.relationships.push(edge);
+    }
+    Ok(loaded)
 }
 
 fn question(exchange: &Exchange) -> Question<'_> {
     Question {
         client: exchange.client.id.as_str(),
-        session: exchange.session.to_string(),
-        user: exchange.wish.user.to_string(),
-        home: exchange.wish.home.to_string(),
+        session: exchange.session,
+        user: exchange.wish.user,
+        home: exchange.wish.home,
         audience: &exchange.audience,
-        target: exchange.wish.target.map(|id| id.to_string()),
+        target: exchange.wish.target,
         slug: exchange.target_slug.as_deref(),
     }
 }

@@ -162,6 +162,8 @@ async fn commit(batch: Vec<Job>, writer: &SqlitePool, log: &Arc<RevocationLog>) 
         let loaded = facts::load(tx.connection(), &questions).await?;
         let mut starting = Starting::default();
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
+            // Dropped unanswered: only this caller hears "unavailable".
+            let Some(loaded) = loaded else { continue };
             let demanding = demanding(&loaded);
             let (outcome, entry) = settle(*exchange, loaded, &log, &mut starting);
             let is_step_up = matches!(outcome, Err(Refusal::StepUpRequired));

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 /// Typed columns.
 pub(crate) trait Columns {
+    fn str(&self, column: &str) -> Result<&str>;
+    fn opt_str(&self, column: &str) -> Result<Option<&str>>;
     fn text(&self, column: &str) -> Result<String>;
     fn opt_text(&self, column: &str) -> Result<Option<String>>;
     fn int(&self, column: &str) -> Result<i64>;
@@ -28,23 +30,23 @@ pub(crate) trait Columns {
     }
 
     fn parsed<T: FromStr>(&self, column: &str) -> Result<T> {
-        self.text(column)?.parse().map_err(|_| corrupt(column))
+        self.str(column)?.parse().map_err(|_| corrupt(column))
     }
 
     fn opt_parsed<T: FromStr>(&self, column: &str) -> Result<Option<T>> {
-        let parse = |text: String| text.parse().map_err(|_| corrupt(column));
-        self.opt_text(column)?.map(parse).transpose()
+        let parse = |text: &str| text.parse().map_err(|_| corrupt(column));
+        self.opt_str(column)?.map(parse).transpose()
     }
 
     /// Words parted by single spaces.
     fn words<T: FromStr>(&self, column: &str) -> Result<Vec<T>> {
-        let text = self.text(column)?;
+        let text = self.str(column)?;
         let words = text.split(' ').filter(|word| !word.is_empty());
         words.map(|word| word.parse().map_err(|_| corrupt(column))).collect()
     }
 
     fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
-        serde_json::from_str(&self.text(column)?).map_err(|_| corrupt(column))
+        serde_json::from_str(self.str(column)?).map_err(|_| corrupt(column))
     }
 }
 
@@ -54,6 +56,14 @@ fn corrupt(column: &str) -> Error {
 }
 
 impl Columns for SqliteRow {
+    fn str(&self, column: &str) -> Result<&str> {
+        Ok(self.try_get(column)?)
+    }
+
+    fn opt_str(&self, column: &str) -> Result<Option<&str>> {
+        Ok(self.try_get(column)?)
+    }
+
     fn text(&self, column: &str) -> Result<String> {
         Ok(self.try_get(column)?)
     }
@@ -79,4 +89,12 @@ pub(crate) fn joined<T: ToString>(words: &[T]) -> String {
 /// JSON for a column; our own types always serialise.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|_| Error::Corrupt)
+}
+
+/// JSON for a statement that takes many rows at once; `each` is how many bytes a row takes about, so
+/// that the text is not moved again and again while it grows.
+pub(crate) fn json_list<T: serde::Serialize>(rows: &[T], each: usize) -> Result<String> {
+    let mut text = Vec::with_capacity(each.saturating_mul(rows.len()));
+    serde_json::to_writer(&mut text, rows).map_err(|_| Error::Corrupt)?;
+    String::from_utf8(text).map_err(|_| Error::Corrupt)
 }

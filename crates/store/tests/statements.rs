@@ -20,7 +20,7 @@ fn statements(source: &str) -> Vec<(String, String)> {
         let Some((text, _)) = text.split_once("\";") else { continue };
         let lines = text.split("\\\n").map(str::trim_start);
         let text = lines.collect::<String>();
-        let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "PRAGMA"];
+        let verbs = ["WITH", "SELECT", "INSERT", "UPDATE", "DELETE", "PRAGMA"];
         if verbs.iter().any(|verb| text.starts_with(verb)) {
             found.push((name.to_owned(), text));
         }

@@ -119,7 +119,8 @@ impl SigningKey {
 
     /// Signs the claims as a compact JWS with this `typ`.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Failure> {
-        let payload = serde_json::to_vec(claims).map_err(|_| Failure)?;
+        let mut payload = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut payload, claims).map_err(|_| Failure)?;
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
         jws::serialize_compact(&payload, &header, self).map_err(|_| Failure)

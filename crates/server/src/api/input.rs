@@ -32,7 +32,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !request.headers().contains_key(axum::http::header::CONTENT_TYPE) {
-            return Ok(Self(T::default()));
+            // A body that does not say what it is is not "none": "approve with less" would approve all.
+            let body = axum::body::Bytes::from_request(request, state).await;
+            return match body {
+                Ok(body) if body.is_empty() => Ok(Self(T::default())),
+                _ => Err(Problem::UNSUPPORTED_MEDIA_TYPE),
+            };
         }
         Body::from_request(request, state).await.map(|Body(body)| Self(body))
     }

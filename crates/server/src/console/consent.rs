@@ -49,7 +49,7 @@ pub async fn show(
 
 async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
     let (shown, browser) = pending(app, headers, form).await?;
-    let Some(session) = session(app, headers).await? else {
+    let Some(session) = session(app, headers, &shown).await? else {
         return Ok(Redirect::to(&format!("/login?interaction={}", shown.id)).into_response());
     };
     let user = app.issuer().store().find_user(session.tenant, session.user).await?;
@@ -83,7 +83,7 @@ pub async fn submit(
 
 async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
     let (shown, browser) = pending(app, headers, form).await?;
-    let session = session(app, headers).await?.ok_or(Error::Unauthenticated)?;
+    let session = session(app, headers, &shown).await?.ok_or(Error::Unauthenticated)?;
     let purpose = purpose(&shown, &session);
     if !is_own_form(app, headers, (&purpose, &browser), form.get("form_token")) {
         return Err(Error::Forbidden);
@@ -97,11 +97,13 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respo
     go(app, &Next::Client(answer))
 }
 
-async fn session(app: &App, headers: &HeaderMap) -> Result<Option<Session>, Error> {
-    match Cookies::read(app, headers).session {
-        Some(cookie) => app.issuer().session(&cookie).await,
-        None => Ok(None),
-    }
+/// The login that may answer: not one from before a request that wants a new one.
+async fn session(app: &App, headers: &HeaderMap, shown: &Shown) -> Result<Option<Session>, Error> {
+    let session = match Cookies::read(app, headers).session {
+        Some(cookie) => app.issuer().session(&cookie).await?,
+        None => None,
+    };
+    Ok(session.filter(|session| shown.pending.accepts(session)))
 }
 
 /// A form shown to one person cannot be sent by the next one in the same browser.

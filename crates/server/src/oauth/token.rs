@@ -116,13 +116,7 @@ fn wish<'a>(client: &Arc<Client>, form: &'a Form, via: &Via) -> Result<Request<'
     if tenant_id.len() > 64 || !tenant_id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(OAuthError::missing("tenant_id"));
     }
-    let audience = match (form.get("audience"), form.get("resource")) {
-        (Some(_), Some(_)) => return Err(OAuthError::missing("audience")),
-        (audience, resource) => audience.or(resource),
-    };
-    if audience.is_some_and(|text| text.len() > 512) {
-        return Err(OAuthError::missing("audience"));
-    }
+    let audience = audience(form)?;
     Ok(Request {
         client: Arc::clone(client),
         subject_token,
@@ -132,6 +126,17 @@ fn wish<'a>(client: &Arc<Client>, form: &'a Form, via: &Via) -> Result<Request<'
         purpose: purpose(form)?,
         via: via.clone(),
     })
+}
+
+/// `audience` or `resource`, never both: which one was meant is not ours to guess.
+fn audience(form: &Form) -> Result<Option<&str>, OAuthError> {
+    match (form.get("audience"), form.get("resource")) {
+        (Some(_), Some(_)) => Err(OAuthError::missing("audience")),
+        (Some(text), _) | (_, Some(text)) if text.len() > 512 => {
+            Err(OAuthError::missing("audience"))
+        }
+        (audience, resource) => Ok(audience.or(resource)),
+    }
 }
 
 fn scope(form: &Form) -> Result<Option<Scope>, OAuthError> {
@@ -173,7 +178,7 @@ async fn by_client(
     via: &Via,
 ) -> Result<Response, Refused> {
     let scope = scope(form)?.unwrap_or_default();
-    let audience = form.get("audience").or(form.get("resource"));
+    let audience = audience(form)?;
     let token = app.issuer().issue_to_client(client, audience, &scope, via).await?;
     Ok(answer(&token, None))
 }
