@@ -116,7 +116,6 @@ pub struct World {
     pub data: PathBuf,
     listen: String,
     process: Process,
-    peak_kib: u64,
 }
 
 impl World {
@@ -124,12 +123,11 @@ impl World {
     pub fn start(starter: Starter, data: PathBuf) -> Result<Self, Failure> {
         let listen = lasting_address()?;
         let process = starter.start(&data, &listen)?;
-        Ok(Self { starter, data, listen, process, peak_kib: 0 })
+        Ok(Self { starter, data, listen, process })
     }
 
     /// Ends it and starts it again: it has verified no token yet.
     pub fn restart(&mut self) -> Result<(), Failure> {
-        self.note_peak()?;
         self.process.end()?;
         self.process = self.starter.start(&self.data, &self.listen)?;
         Ok(())
@@ -152,15 +150,9 @@ impl World {
         Ok(megabytes(machine::memory(self.process.id())?.0))
     }
 
-    /// The most resident memory of any run so far, in MB.
-    pub fn peak(&mut self) -> Result<f64, Failure> {
-        self.note_peak()?;
-        Ok(megabytes(self.peak_kib))
-    }
-
-    fn note_peak(&mut self) -> Result<(), Failure> {
-        self.peak_kib = self.peak_kib.max(machine::memory(self.process.id())?.1);
-        Ok(())
+    /// The most resident memory since the last start, in MB.
+    pub fn peak(&self) -> Result<f64, Failure> {
+        Ok(megabytes(machine::memory(self.process.id())?.1))
     }
 }
 
