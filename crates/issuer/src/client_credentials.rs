@@ -45,8 +45,12 @@ impl Issuer {
         if !client.audiences.iter().any(|known| known == audience) {
             return Err(Error::Refused(Refusal::AudienceNotAllowed));
         }
+        let server = self.0.store.find_audience(audience).await?;
+        let server = server.ok_or(Error::Refused(Refusal::AudienceNotAllowed))?;
         let granted = scope.filtered(|wanted| {
-            client.permissions.allows(wanted) && !permission::is_pattern(wanted)
+            client.permissions.allows(wanted)
+                && server.permissions.allows(wanted)
+                && !permission::is_pattern(wanted)
         });
         if granted.is_empty() && !scope.is_empty() {
             return Err(Error::BadScope);

@@ -93,6 +93,13 @@ impl Store {
         row.as_ref().map(client).transpose()
     }
 
+    /// The resource server that takes tokens for this audience.
+    pub async fn find_audience(&self, audience: &str) -> Result<Option<ResourceServer>> {
+        const FIND: &str = "SELECT * FROM resource_servers WHERE audience = $1";
+        let row = sqlx::query(FIND).bind(audience).fetch_optional(&self.readers).await?;
+        row.as_ref().map(resource_server).transpose()
+    }
+
     /// The resource server that authenticates as this client.
     pub async fn find_resource_server(&self, id: &ClientId) -> Result<Option<ResourceServer>> {
         const FIND: &str = "SELECT * FROM resource_servers WHERE client_id = $1";

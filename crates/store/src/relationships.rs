@@ -232,13 +232,14 @@ impl Tx {
     }
 }
 
-/// Whether the change takes something away from whoever acts under the relationship now.
+/// Whether the change takes something away from whoever acts under the relationship now. Turning the
+/// switch counts in either direction: whoever goes on after it asks again.
 #[must_use]
 pub fn is_narrower(before: &Relationship, after: &Relationship) -> bool {
     let was_live = before.state == RelationshipState::Active && before.access != Access::Off;
     was_live
         && (after.state != RelationshipState::Active
-            || after.access < before.access
+            || after.access != before.access
             || !after.permissions().covers(&before.permissions())
             || after.ends_at.unwrap_or(Ts::NEVER) < before.ends_at.unwrap_or(Ts::NEVER)
             || after.conditions != before.conditions)

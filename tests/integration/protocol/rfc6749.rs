@@ -3,7 +3,7 @@
 use procura_tests::{EXCHANGE, House, form};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 
-use super::{PAT, at, credentials, http, send};
+use super::{ADA, PAT, at, credentials, http, send};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -222,4 +222,44 @@ async fn section_10_12_a_form_from_elsewhere_is_refused() {
     house.visitor().submit(&login()).await.expect(400);
     // The honest twin.
     assert!(visitor.submit(&login()).await.location().contains("/consent"));
+}
+
+#[tokio::test]
+async fn section_4_4_a_machine_gets_no_more_than_its_resource_server_understands() {
+    let house = House::start();
+    let ask = |scope: &'static str| {
+        let house = &house;
+        async move { house.token(&[("grant_type", "client_credentials"), ("scope", scope)]).await }
+    };
+    for nothing in ["secrets.read", "procura.x", "*", "partner.*"] {
+        ask(nothing).await.oauth_error(400, "invalid_scope");
+    }
+    let answer = ask("secrets.read partner.billing.read").await;
+    assert_eq!(answer.expect(200).string("scope"), "partner.billing.read");
+}
+
+#[tokio::test]
+async fn section_3_3_a_role_counts_only_as_far_as_its_scope_was_asked_for() {
+    let house = House::start();
+    let visitor = house.visitor();
+    let (mut url, verifier) = visitor.start();
+    let pairs: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| name != "scope")
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(pairs).append_pair("scope", "openid");
+    let page = visitor.visit(visitor.visit(url.as_str()).await.location()).await;
+    let password = house.demo().password.clone();
+    let login = form(&page.text, "login-form").with("email", ADA).with("password", &password);
+    let page = visitor.visit(visitor.submit(&login).await.location()).await;
+    let consent = form(&page.text, "consent-form").press("decision", "allow");
+    let answer = visitor.submit(&consent).await;
+    let at = url::Url::parse(answer.location()).unwrap();
+    let code = at.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let home = visitor.redeem(&code, &verifier).await.expect(200).string("access_token");
+    for path in ["/api/tenants/users", "/api/tenants/partner-access", "/api/audit-logs"] {
+        house.api(&home, reqwest::Method::GET, path, None).await.problem(403, "forbidden");
+    }
+    house.log_in(ADA).await.get("/api/tenants/users").await.expect(200);
 }
