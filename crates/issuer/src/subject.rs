@@ -17,7 +17,7 @@ pub(crate) struct Cache(QuickCache<[u8; 32], (Arc<KeySet>, Arc<Genuine>)>);
 
 impl Default for Cache {
     fn default() -> Self {
-        Self(QuickCache::new(16 * 1024))
+        Self(QuickCache::new(4 * 1024))
     }
 }
 
