@@ -1,13 +1,16 @@
 //! Passwords: argon2id (RFC 9106) off the async threads, behind a bounded queue, so that a flood of
 //! logins cannot eat the machine.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use crate::{Error, Result};
@@ -21,20 +24,36 @@ pub const MAX_BYTES: usize = 256;
 /// Shorter ones are refused when they are set (ASVS 5.0 6.2.1).
 pub const MIN_CHARS: usize = 12;
 
-/// Hashes and checks passwords.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Hashes and checks passwords, on threads of its own: an allocator keeps what each thread once
+/// needed, and among all the blocking threads of the runtime that would add up to a gigabyte.
 #[derive(Clone)]
 pub struct Hasher {
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
+    /// Places for what runs and what waits; a job gives its place back when it is done.
+    places: Arc<Semaphore>,
     /// Checked where there is no such user, so that the answer takes as long.
     decoy: Arc<str>,
 }
 
 impl Hasher {
     pub(crate) fn new() -> Result<Self> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..RUNNING {
+            let waiting = Arc::clone(&waiting);
+            let run = move || {
+                // Ends with the last hasher.
+                while let Ok(job) = next(&waiting) {
+                    job();
+                }
+            };
+            thread::Builder::new().name("argon2".into()).spawn(run).map_err(|_| Error::Broken)?;
+        }
         Ok(Self {
-            running: Arc::new(Semaphore::new(RUNNING)),
-            waiting: Arc::new(Semaphore::new(RUNNING + WAITING)),
+            jobs,
+            places: Arc::new(Semaphore::new(RUNNING + WAITING)),
             decoy: hash(b"nobody has this password").map(Into::into)?,
         })
     }
@@ -63,15 +82,20 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Broken)?;
-        // The work goes on when its caller has hung up, so both places go with it.
-        let work = move || {
-            let _held = (place, turn);
-            work()
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let (answer, answered) = oneshot::channel();
+        // The work goes on when its caller has hung up, so the place goes with it.
+        let job = move || {
+            let _held = place;
+            let _ = answer.send(work());
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken)
+        self.jobs.send(Box::new(job)).map_err(|_| Error::Broken)?;
+        answered.await.map_err(|_| Error::Broken)
     }
+}
+
+fn next(waiting: &Mutex<mpsc::Receiver<Job>>) -> Result<Job, mpsc::RecvError> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv()
 }
 
 fn hash(password: &[u8]) -> Result<String> {
@@ -101,9 +125,9 @@ mod tests {
         has_started.await.unwrap();
         caller.abort();
         assert!(caller.await.is_err());
-        assert_eq!(hasher.running.available_permits(), RUNNING - 1);
+        assert_eq!(hasher.places.available_permits(), RUNNING + WAITING - 1);
         finish.send(()).unwrap();
-        let all = u32::try_from(RUNNING).unwrap();
-        drop(hasher.running.acquire_many(all).await.unwrap());
+        let all = u32::try_from(RUNNING + WAITING).unwrap();
+        drop(hasher.places.acquire_many(all).await.unwrap());
     }
 }
