@@ -17,6 +17,10 @@ mod start;
 
 use std::process::ExitCode;
 
+/// Gives memory back after a flood of password hashes, which glibc's allocator keeps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
