@@ -4,7 +4,7 @@
 use procura_token::{RelationshipId, TenantId, Ts, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{permission::Permissions, roles::RelationshipRole, words::words};
+use crate::{acr::ACRS, permission::Permissions, roles::RelationshipRole, words::words};
 
 words! {
     /// What the edge means.
@@ -108,12 +108,8 @@ pub struct Conditions {
 /// can prove.
 #[must_use]
 pub fn acr_rank(acr: &str) -> u8 {
-    match acr {
-        "urn:procura:acr:pwd" => 1,
-        "urn:procura:acr:mfa" => 2,
-        "urn:procura:acr:phr" => 3,
-        _ => 0,
-    }
+    let place = ACRS.iter().position(|known| *known == acr);
+    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0)
 }
 
 /// One edge.

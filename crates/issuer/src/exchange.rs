@@ -81,7 +81,7 @@ impl Issuer {
         let unusable = |reason: &'static str| (Error::SubjectUnusable, reason);
         let subject = self
             .genuine(request.subject_token, now)
-            .map_err(|rejection| unusable(rejection_code(rejection)))?;
+            .map_err(|rejection| unusable(rejection.code()))?;
         let Kind::Home { user } = subject.kind else {
             return Err(unusable(match subject.kind {
                 Kind::Delegated(_) => "subject_token_delegated",
@@ -206,22 +206,4 @@ struct Prepared {
     subject: Arc<Genuine>,
     user: UserId,
     audience: String,
-}
-
-/// The audit log's word for a token that is not genuine.
-pub(crate) const fn rejection_code(rejection: procura_token::Rejection) -> &'static str {
-    use procura_token::Rejection as R;
-    match rejection {
-        R::Malformed => "token_malformed",
-        R::Header => "token_header_refused",
-        R::Algorithm => "token_algorithm_refused",
-        R::UnknownKey => "token_key_unknown",
-        R::Signature => "token_signature_wrong",
-        R::Issuer => "token_issuer_wrong",
-        R::Audience => "token_audience_wrong",
-        R::Expired => "token_expired",
-        R::NotYetValid => "token_not_yet_valid",
-        R::Incoherent => "token_incoherent",
-        R::Bound => "token_bound_to_a_key",
-    }
 }

@@ -139,12 +139,6 @@ impl Issuer {
         &self.0.keys
     }
 
-    /// The verifiers that follow the feed.
-    #[must_use]
-    pub fn verifiers(&self) -> &verifiers::Registry {
-        &self.0.verifiers
-    }
-
     /// The key that ties forms to the browser that they were shown to.
     #[must_use]
     pub fn form_key(&self) -> &MacKey {

@@ -96,14 +96,6 @@ impl Tx {
         row.as_ref().map(session).transpose()
     }
 
-    /// Ends one session.
-    pub async fn end_session(&mut self, id: SessionId) -> Result<()> {
-        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
-        let now = self.now();
-        sqlx::query(END).bind(id.to_string()).bind(now.0).execute(self.connection()).await?;
-        Ok(())
-    }
-
     /// Ends all sessions of a person.
     pub async fn end_sessions_of_user(&mut self, user: UserId) -> Result<u64> {
         const END: &str =

@@ -18,41 +18,51 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
 /// Why a token is refused. For logs and audit; callers of an API see one text for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.code())]
 pub enum Rejection {
     /// Not three strict base64url segments of strict JSON, or too long.
-    #[error("token_malformed")]
     Malformed,
     /// The header names another type, or carries anything beyond `alg`, `kid` and `typ`: a key, a
     /// URL of keys or a critical extension is never the token's to choose.
-    #[error("token_header_refused")]
     Header,
     /// The algorithm is not on the allow-list or not that of the key.
-    #[error("token_algorithm_refused")]
     Algorithm,
     /// No key with this `kid`.
-    #[error("token_key_unknown")]
     UnknownKey,
     /// The signature does not fit.
-    #[error("token_signature_wrong")]
     Signature,
     /// Another issuer.
-    #[error("token_issuer_wrong")]
     Issuer,
     /// For another resource server.
-    #[error("token_audience_wrong")]
     Audience,
     /// Past its end.
-    #[error("token_expired")]
     Expired,
     /// From the future.
-    #[error("token_not_yet_valid")]
     NotYetValid,
     /// The claims contradict each other.
-    #[error("token_incoherent")]
     Incoherent,
     /// It carries a confirmation key and came without the proof.
-    #[error("token_bound_to_a_key")]
     Bound,
+}
+
+impl Rejection {
+    /// The stable word, for logs and audit.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "token_malformed",
+            Self::Header => "token_header_refused",
+            Self::Algorithm => "token_algorithm_refused",
+            Self::UnknownKey => "token_key_unknown",
+            Self::Signature => "token_signature_wrong",
+            Self::Issuer => "token_issuer_wrong",
+            Self::Audience => "token_audience_wrong",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::Incoherent => "token_incoherent",
+            Self::Bound => "token_bound_to_a_key",
+        }
+    }
 }
 
 /// The header of every JWS that we issue. Unknown members are refused, which refuses `jwk`, `jku`,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{
     claims::{AccessClaims, Kind},
     crypto,
-    ids::{ClientId, DelegationId, KeyId, RelationshipId, SessionId, TenantId, UserId},
+    ids::{ClientId, DelegationId, RelationshipId, SessionId, TenantId, UserId},
 };
 
 /// A position in the revocation log: `max(last + 1, now in Unix µs)`. Fits in 53 bits.
@@ -83,13 +83,6 @@ impl Key<'_> {
             Self::SigningKey(text) | Self::Jti(text) => KeyHash::of(self.kind(), text.as_bytes()),
             Self::All => KeyHash::of(self.kind(), b""),
         }
-    }
-}
-
-impl From<KeyId> for KeyHash {
-    /// The revocation key of a signing key.
-    fn from(kid: KeyId) -> Self {
-        Key::SigningKey(&kid.to_string()).hash()
     }
 }
 
