@@ -14,4 +14,5 @@
 mod house;
 mod pages;
 mod protocol;
+mod store;
 mod walkthrough;

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Answer, Person, RawAnswer, Visitor,
+    Answer, Person, Postgres, RawAnswer, Visitor,
     process::{Ended, Process, command, run},
     raw,
     scratch::Scratch,
@@ -61,6 +61,9 @@ pub struct HouseOptions {
     pub is_restarted: bool,
     /// Settings by environment variables.
     pub environment: Vec<(&'static str, String)>,
+    /// The URL of a Postgres database. Without one it is SQLite, unless `PROCURA_TESTS_DATABASE` says
+    /// `postgres`: then every house gets a database of the shared server.
+    pub database: Option<String>,
 }
 
 /// A running server. Its folder goes when it goes.
@@ -78,6 +81,8 @@ pub struct House {
 #[derive(Debug)]
 pub(crate) struct World {
     pub issuer: String,
+    /// Where requests go: the issuer, or another node of it.
+    pub url: String,
     pub demo: Demo,
     /// For requests that belong to no browser.
     pub http: reqwest::Client,
@@ -97,17 +102,59 @@ impl House {
     }
 
     /// Starts one that differs.
-    pub fn start_with(options: HouseOptions) -> Self {
+    pub fn start_with(mut options: HouseOptions) -> Self {
+        if options.database.is_none() && is_on_postgres() {
+            options.database = Some(Postgres::shared().database());
+        }
+        Self::open(options)
+    }
+
+    /// Starts one whose database is a file, for tests that look into it.
+    pub fn on_a_file() -> Self {
+        Self::open(HouseOptions::default())
+    }
+
+    fn open(options: HouseOptions) -> Self {
         let folder = Scratch::new();
         let port = if options.is_restarted { lasting_port() } else { 0 };
         let listen = format!("127.0.0.1:{port}");
-        let process = start(&folder, &listen, &options);
+        let process = start(&folder, &listen, &options, &["dev", "--demo"]);
         let issuer = process.url().to_owned();
         let demo = read_demo(&folder);
         assert_eq!(demo.issuer, issuer);
         let http = crate::person::http(&issuer, false);
-        let world = Arc::new(World { issuer, demo, http });
+        let url = issuer.clone();
+        let world = Arc::new(World { issuer, url, demo, http });
         Self { process: Some(process), options, listen, folder, world }
+    }
+
+    /// Starts another node of the same deployment: the same database, master key and issuer.
+    #[must_use]
+    pub fn another_node(&self) -> Self {
+        let folder = Scratch::new();
+        let keys = data_in(&folder).join("keys");
+        fs::create_dir_all(&keys).expect("a new folder");
+        fs::copy(self.data().join("keys/master.key"), keys.join("master.key")).expect("a key");
+        fs::copy(self.data().join("demo.json"), data_in(&folder).join("demo.json"))
+            .expect("a demo");
+        let mut options = self.options.clone();
+        assert!(options.database.is_some(), "nodes share a Postgres database");
+        options.environment.push(("PROCURA__SERVER__ISSUER", self.world.issuer.clone()));
+        let port = if options.is_restarted { lasting_port() } else { 0 };
+        let listen = format!("127.0.0.1:{port}");
+        let process = start(&folder, &listen, &options, &["serve"]);
+        let world = Arc::new(World {
+            issuer: self.world.issuer.clone(),
+            url: process.url().to_owned(),
+            demo: self.world.demo.clone(),
+            http: self.world.http.clone(),
+        });
+        Self { process: Some(process), options, listen, folder, world }
+    }
+
+    /// Ends the server without a word (SIGKILL), as a power cut would.
+    pub fn kill(&mut self) {
+        drop(self.process.take().expect("it runs"));
     }
 
     /// Asks the server to end, and waits until it has.
@@ -120,7 +167,13 @@ impl House {
     pub fn start_again(&mut self) {
         assert!(self.options.is_restarted, "ask for it in the options: the address must last");
         assert!(self.process.is_none(), "it runs");
-        self.process = Some(start(&self.folder, &self.listen, &self.options));
+        let verb: &[&str] =
+            if self.world.url == self.world.issuer { &["dev", "--demo"] } else { &["serve"] };
+        self.process = Some(start(&self.folder, &self.listen, &self.options, verb));
+    }
+
+    pub(crate) fn world(&self) -> Arc<World> {
+        Arc::clone(&self.world)
     }
 
     /// The data folder.
@@ -131,6 +184,11 @@ impl House {
     /// The data folder, as an argument.
     pub fn data_text(&self) -> String {
         self.data().to_str().expect("a plain path").to_owned()
+    }
+
+    /// Where this node listens.
+    pub fn url(&self) -> &str {
+        &self.world.url
     }
 
     /// The issuer: the root of all its URLs.
@@ -185,7 +243,7 @@ impl House {
 
     /// A request to the token endpoint by another client, or by none.
     pub async fn token_by(&self, client: Option<(&str, &str)>, form: &[(&str, &str)]) -> Answer {
-        let request = self.world.http.post(format!("{}/oauth2/token", self.world.issuer));
+        let request = self.world.http.post(format!("{}/oauth2/token", self.world.url));
         let request = match client {
             Some((id, secret)) => request.basic_auth(id, Some(secret)),
             None => request,
@@ -199,7 +257,7 @@ impl House {
         let request = self
             .world
             .http
-            .post(format!("{}/oauth2/introspect", self.world.issuer))
+            .post(format!("{}/oauth2/introspect", self.world.url))
             .basic_auth(&isp.client_id, isp.client_secret.as_ref())
             .form(&[("token", token)]);
         let answer = Answer::of(request.send().await.expect("the server answers")).await;
@@ -212,7 +270,7 @@ impl House {
         let request = self
             .world
             .http
-            .post(format!("{}/oauth2/revoke", self.world.issuer))
+            .post(format!("{}/oauth2/revoke", self.world.url))
             .basic_auth(&portal.client_id, portal.client_secret.as_ref())
             .form(&[("token", token)]);
         Answer::of(request.send().await.expect("the server answers")).await
@@ -222,7 +280,7 @@ impl House {
     pub async fn token_raw(&self, form: &[(&str, &str)]) -> RawAnswer {
         let portal = self.world.client("portal");
         let secret = portal.client_secret.as_deref().unwrap_or_default();
-        raw::post_token(&self.world.issuer, (&portal.client_id, secret), form).await
+        raw::post_token(&self.world.url, (&portal.client_id, secret), form).await
     }
 
     /// A request to the management API with any token.
@@ -247,7 +305,7 @@ impl World {
         let portal = self.client("portal");
         let request = self
             .http
-            .post(format!("{}/oauth2/token", self.issuer))
+            .post(format!("{}/oauth2/token", self.url))
             .basic_auth(&portal.client_id, portal.client_secret.as_ref())
             .form(form);
         Answer::of(request.send().await.expect("the server answers")).await
@@ -260,8 +318,7 @@ impl World {
         path: &str,
         body: Option<&Value>,
     ) -> Answer {
-        let request =
-            self.http.request(method, format!("{}{path}", self.issuer)).bearer_auth(token);
+        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -270,9 +327,14 @@ impl World {
     }
 }
 
-fn start(folder: &Scratch, listen: &str, options: &HouseOptions) -> Process {
+fn is_on_postgres() -> bool {
+    std::env::var("PROCURA_TESTS_DATABASE").is_ok_and(|database| database == "postgres")
+}
+
+fn start(folder: &Scratch, listen: &str, options: &HouseOptions, verb: &[&str]) -> Process {
     let mut command = command("procura");
-    command.args(["dev", "--demo", "--listen", listen, "--data"]).arg(data_in(folder));
+    command.args(verb).args(["--listen", listen, "--data"]).arg(data_in(folder));
+    command.envs(options.database.iter().map(|url| ("PROCURA__DATABASE__URL", url)));
     command.envs(options.environment.iter().map(|(name, value)| (name, value)));
     Process::start("procura", command)
 }

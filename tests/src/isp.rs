@@ -24,6 +24,9 @@ impl Isp {
         let mut command = command("sample-isp");
         command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("isp"));
         command.arg("--demo").arg(house.data().join("demo.json"));
+        if house.url() != house.issuer() {
+            command.args(["--issuer-address", house.url()]);
+        }
         let process = Process::start("sample-isp", command);
         let http = crate::person::http(process.url(), false);
         let isp = Self { process, http, _folder: folder };

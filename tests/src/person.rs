@@ -12,7 +12,7 @@ use reqwest::{
 use serde_json::Value;
 use url::Url;
 
-use crate::{Answer, Form, form, house::World};
+use crate::{Answer, Form, House, form, house::World};
 
 /// The grant type of a token exchange (RFC 8693).
 pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -59,7 +59,7 @@ pub(crate) fn http(issuer: &str, is_browser: bool) -> reqwest::Client {
 
 impl Visitor {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        let http = http(&world.issuer, true);
+        let http = http(&world.url, true);
         Self { world, http }
     }
 
@@ -75,7 +75,7 @@ impl Visitor {
     }
 
     fn url(&self, at: &str) -> Url {
-        let root = Url::parse(&self.world.issuer).expect("an issuer");
+        let root = Url::parse(&self.world.url).expect("an issuer");
         root.join(at).expect("a path or a URL")
     }
 
@@ -179,6 +179,17 @@ pub fn exchange_form<'a>(
 }
 
 impl Person {
+    /// The same login, with all requests to another node.
+    #[must_use]
+    pub fn at(&self, node: &House) -> Self {
+        Self {
+            visitor: self.visitor.clone(),
+            home: self.home.clone(),
+            id_token: self.id_token.clone(),
+            world: node.world(),
+        }
+    }
+
     /// The entry of the audit log, as this person may see it, about the request with this id.
     pub async fn entry_of(&self, request_id: &str) -> Value {
         let log = self.get("/api/audit-logs").await.expect(200).json();

@@ -1,6 +1,8 @@
 //! The decision: may this user act in that tenant now, and with what. The only place where it is
 //! decided. The laws that it obeys are tests in `tests/laws.rs` and `tests/oracle.rs`.
 
+use std::borrow::Cow;
+
 use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 
 use crate::{
@@ -253,10 +255,11 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
 fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Scope, Refusal> {
     let Case { facts, wish, audience, target, .. } = *case;
     let held = edge.permissions();
-    let asked = wish.scope.clone().unwrap_or_else(|| match &edge.custom_permissions {
-        Some(custom) => custom.exact().filtered(permission::is_read_only),
-        None => edge.role.default_scope().exact(),
-    });
+    let asked = match (&wish.scope, &edge.custom_permissions) {
+        (Some(asked), _) => Cow::Borrowed(asked),
+        (None, Some(custom)) => Cow::Owned(custom.exact().filtered(permission::is_read_only)),
+        (None, None) => Cow::Owned(edge.role.default_scope().exact()),
+    };
     let reach: Vec<_> = roles.iter().filter_map(|role| role.reach(edge.kind)).collect();
     let is_restricted = target.access.min(edge.access) == Access::Restricted;
     let granted = asked.filtered(|p| {

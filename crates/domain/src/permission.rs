@@ -1,6 +1,6 @@
 //! Permission sets: exact permissions and patterns with a wildcard at the end.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use procura_token::Scope;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -61,14 +61,28 @@ fn matches(pattern: &str, permission: &str) -> bool {
 
 /// A set of permissions: what a role, a client or a resource server allows. Patterns end in `.*`;
 /// a lone `*` allows everything that can be delegated at all.
+///
+/// Sorted, each once, and shared: every exchange holds four of these, so that a clone must cost
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(BTreeSet<Box<str>>);
+pub struct Permissions(Arc<[Cow<'static, str>]>);
 
 impl Permissions {
     /// Everything.
     #[must_use]
     pub fn everything() -> Self {
-        ["*"].into_iter().collect()
+        Self::of(&[&["*"]])
+    }
+
+    /// The union of lists that the program itself knows.
+    pub(crate) fn of(lists: &[&[&'static str]]) -> Self {
+        Self::sorted(lists.iter().copied().flatten().map(|text| Cow::Borrowed(*text)).collect())
+    }
+
+    fn sorted(mut permissions: Vec<Cow<'static, str>>) -> Self {
+        permissions.sort_unstable();
+        permissions.dedup();
+        Self(permissions.into())
     }
 
     /// Whether the permission is allowed.
@@ -105,7 +119,7 @@ impl Permissions {
 
 impl<'a> FromIterator<&'a str> for Permissions {
     fn from_iter<I: IntoIterator<Item = &'a str>>(permissions: I) -> Self {
-        Self(permissions.into_iter().map(Into::into).collect())
+        Self::sorted(permissions.into_iter().map(|text| Cow::Owned(text.to_owned())).collect())
     }
 }
 
@@ -114,7 +128,7 @@ impl FromStr for Permissions {
 
     /// Space-separated; a `*` may stand only alone or after a final dot.
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let mut set = BTreeSet::new();
+        let mut permissions = Vec::new();
         for part in text.split(' ').filter(|p| !p.is_empty()) {
             let stem = part.strip_suffix('*').unwrap_or(part);
             let is_plain = |b: u8| {
@@ -126,9 +140,9 @@ impl FromStr for Permissions {
             if !has_good_star || part.len() > 128 || !stem.bytes().all(is_plain) {
                 return Err(UnknownWord);
             }
-            set.insert(part.into());
+            permissions.push(Cow::Owned(part.to_owned()));
         }
-        Ok(Self(set))
+        Ok(Self::sorted(permissions))
     }
 }
 

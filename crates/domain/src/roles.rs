@@ -1,6 +1,8 @@
 //! The role catalogue: what users are in their own tenant, what a relationship hands over, and the
 //! permission set behind each.
 
+use std::sync::LazyLock;
+
 use crate::{permission, permission::Permissions, relationship::RelationshipKind, words::words};
 
 words! {
@@ -86,8 +88,12 @@ const ADMINISTRATION: &[&str] = &[
     "pii.unmask",
 ];
 
-fn union(parts: &[&[&'static str]]) -> Permissions {
-    parts.iter().flat_map(|part| part.iter().copied()).collect()
+/// A set that is put together at its first use, and shared from then on.
+macro_rules! once {
+    ($set:expr) => {{
+        static SET: LazyLock<Permissions> = LazyLock::new(|| $set);
+        SET.clone()
+    }};
 }
 
 impl RelationshipRole {
@@ -95,12 +101,14 @@ impl RelationshipRole {
     #[must_use]
     pub fn permissions(self) -> Permissions {
         match self {
-            Self::MspFull => union(&[BILLING, SUPPORT, REPORTS, ADMINISTRATION]),
-            Self::MspBilling => union(&[BILLING, &["partner.reports.usage.read"]]),
-            Self::MspSupport => union(&[SUPPORT, &["partner.reports.sla.read"]]),
-            Self::EnterpriseHq => union(&[REPORTS, READING]),
-            Self::Auditor => union(&[READING]),
-            Self::TenantAdmin => Permissions::everything(),
+            Self::MspFull => {
+                once!(Permissions::of(&[BILLING, SUPPORT, REPORTS, ADMINISTRATION]))
+            }
+            Self::MspBilling => once!(Permissions::of(&[BILLING, &["partner.reports.usage.read"]])),
+            Self::MspSupport => once!(Permissions::of(&[SUPPORT, &["partner.reports.sla.read"]])),
+            Self::EnterpriseHq => once!(Permissions::of(&[REPORTS, READING])),
+            Self::Auditor => once!(Permissions::of(&[READING])),
+            Self::TenantAdmin => once!(Permissions::everything()),
         }
     }
 
@@ -109,7 +117,7 @@ impl RelationshipRole {
     #[must_use]
     pub fn default_scope(self) -> Permissions {
         let all = match self {
-            Self::TenantAdmin => union(&[READING]),
+            Self::TenantAdmin => once!(Permissions::of(&[READING])),
             other => other.permissions(),
         };
         all.iter().filter(|p| permission::is_read_only(p)).collect()
@@ -123,16 +131,20 @@ impl UserRole {
     pub fn reach(self, kind: RelationshipKind) -> Option<Permissions> {
         match (kind, self) {
             (RelationshipKind::Manages, Self::PartnerAdmin)
-            | (RelationshipKind::Trust, Self::TenantAdmin) => Some(Permissions::everything()),
-            (RelationshipKind::Manages, Self::PartnerSupport) => Some(union(&[
+            | (RelationshipKind::Trust, Self::TenantAdmin) => {
+                Some(once!(Permissions::everything()))
+            }
+            (RelationshipKind::Manages, Self::PartnerSupport) => Some(once!(Permissions::of(&[
                 SUPPORT,
                 REPORTS,
                 &["partner.billing.read", "pii.unmask", "tenant.users.reset_password"],
-            ])),
+            ]))),
             (RelationshipKind::Manages, Self::PartnerBilling) => {
-                Some(union(&[BILLING, &["partner.reports.usage.read"]]))
+                Some(once!(Permissions::of(&[BILLING, &["partner.reports.usage.read"]])))
             }
-            (RelationshipKind::Manages, Self::PartnerAuditor) => Some(union(&[READING])),
+            (RelationshipKind::Manages, Self::PartnerAuditor) => {
+                Some(once!(Permissions::of(&[READING])))
+            }
             _ => None,
         }
     }

@@ -111,7 +111,7 @@ impl Issuer {
         step: Step,
         terms: Terms,
     ) -> Result<Changed> {
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         let permit = call.caller.step(&before)?;
         let state = step.apply(&before, permit.side(), tx.now()).map_err(|error| match error {
@@ -146,7 +146,7 @@ impl Issuer {
         id: RelationshipId,
         access: Access,
     ) -> Result<Changed> {
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         // No setting of partner or operator takes the customer's switch away, or turns it on.
         if call.caller.step(&before)?.side() != Side::Customer {

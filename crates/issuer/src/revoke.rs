@@ -40,7 +40,7 @@ impl Issuer {
             return self.note("token.revoke", "token_unknown", Some(client.id.clone()), via).await;
         };
         let claims = &genuine.claims;
-        let mut tx = self.0.store.begin(now).await?;
+        let mut tx = self.0.store.begin_urgent(now).await?;
         let mut entry = Entry {
             target_tenant_id: Some(claims.tenant),
             jti: Some(claims.jti.clone()),

@@ -52,7 +52,7 @@ impl Issuer {
         trusted: TenantId,
     ) -> Result<Option<Changed>> {
         let permit = call.caller.administer(tenant)?;
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
         let edge = tx.find_edge(trusted, permit.tenant(), RelationshipKind::Trust).await?;
         let Some(before) = edge.filter(|edge| edge.state.is_live()) else { return Ok(None) };
         let after =

@@ -22,7 +22,7 @@ impl Issuer {
         id: UserId,
     ) -> Result<(User, Revoked)> {
         let permit = call.caller.administer(tenant)?;
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
         let is_admin = user.roles.contains(&UserRole::TenantAdmin);
         if is_admin && tx.count_other_admins(tenant, id).await? == 0 {

@@ -107,7 +107,7 @@ impl Outbox {
             news: Notify::new(),
             // Our credentials go to the issuer and to nobody that it points to.
             client: Client::builder().redirect(Policy::none()).timeout(WITHIN).build()?,
-            url: format!("{}/api/audit-events", settings.issuer),
+            url: format!("{}/api/audit-events", settings.address()),
             // RFC 6749 §2.3.1: form-encoded before they go into Basic.
             id: encode(&settings.client_id),
             secret: encode(&settings.client_secret),

@@ -29,6 +29,9 @@ pub struct Options {
     /// The issuer, instead of the demo's.
     #[arg(long)]
     pub issuer: Option<String>,
+    /// Where the issuer is reached, where that is not its name.
+    #[arg(long)]
+    pub issuer_address: Option<String>,
     /// Our own identifier in `aud`, instead of the demo's.
     #[arg(long)]
     pub audience: Option<String>,
@@ -44,6 +47,8 @@ pub struct Options {
 pub struct Settings {
     /// The issuer.
     pub issuer: String,
+    /// Where it is reached, where that is not its name.
+    pub issuer_address: Option<String>,
     /// Our identifier in `aud`.
     pub audience: String,
     /// Our client id.
@@ -94,6 +99,11 @@ struct Isp {
 }
 
 impl Settings {
+    /// The root of every request to the issuer.
+    pub fn address(&self) -> &str {
+        self.issuer_address.as_deref().unwrap_or(&self.issuer)
+    }
+
     /// Reads the demo file, if it is there; the command line goes before it.
     pub fn read(options: &Options) -> Result<Self, SettingsError> {
         let demo = if options.demo.exists() { demo(&options.demo)? } else { Demo::default() };
@@ -108,6 +118,7 @@ impl Settings {
         let or = |option: &Option<String>, demo| option.clone().or(demo);
         Ok(Self {
             issuer: or(&options.issuer, demo.issuer).ok_or(SettingsError::Missing("the issuer"))?,
+            issuer_address: options.issuer_address.clone(),
             audience: or(&options.audience, isp_audience)
                 .ok_or(SettingsError::Missing("the audience"))?,
             client_id: or(&options.client_id, isp_id)

@@ -10,7 +10,7 @@ use std::{
 use procura_issuer::audit::verify_chain;
 use procura_store::{Location, Store};
 
-use crate::{config::Config, failure::Failure};
+use crate::{config::Config, database, failure::Failure};
 
 /// Kept beside the database, because whoever can cut its tail can also cut its checkpoints.
 const FILE: &str = "audit-checkpoints.jws";
@@ -25,9 +25,11 @@ pub fn keep_checkpoint(data: &Path, statement: &str) -> std::io::Result<()> {
 /// Verifies the whole log of a data folder. A running server is not disturbed.
 pub fn verify(config: &Config, elsewhere: &[PathBuf]) -> Result<(), Failure> {
     let data = &config.server.data;
-    let database = data.join("procura.db");
-    if !database.exists() {
-        return Err(Failure::of(&database.display().to_string(), "there is no database"));
+    let location = database::location(config)?;
+    if let Location::File(file) = &location
+        && !file.exists()
+    {
+        return Err(Failure::of(&file.display().to_string(), "there is no database"));
     }
     let mut kept = Vec::new();
     for file in elsewhere.iter().cloned().chain([data.join(FILE)]) {
@@ -43,9 +45,7 @@ pub fn verify(config: &Config, elsewhere: &[PathBuf]) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::of("no runtime", error))?;
     runtime.block_on(async {
-        let store = Store::open(Location::File(database))
-            .await
-            .map_err(|error| Failure::of("database", error))?;
+        let store = Store::open(location).await.map_err(|error| Failure::of("database", error))?;
         let verified = verify_chain(&store, &kept).await;
         store.close().await;
         let verified = verified.map_err(|error| Failure::of("database", error))?;

@@ -2,6 +2,7 @@
 //! refused. Every setting has a default, so that no file is needed at all.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -17,6 +18,8 @@ use crate::failure::Failure;
 pub struct Config {
     /// Where the server is.
     pub server: Server,
+    /// Where it remembers.
+    pub database: Database,
     /// How long things live.
     pub tokens: Tokens,
     /// What it says about itself.
@@ -33,6 +36,35 @@ pub struct Server {
     pub issuer: String,
     /// The folder for the database and the keys.
     pub data: PathBuf,
+}
+
+/// Where it remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// The URL of a Postgres database; empty: SQLite in the data folder.
+    pub url: Secret,
+    /// A file that holds the URL.
+    pub url_file: PathBuf,
+}
+
+/// A text that is never printed.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What it says.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "\"(hidden)\"" })
+    }
 }
 
 /// How long things live, in seconds.
@@ -113,6 +145,9 @@ impl Config {
                            fragment (http for loopback only)",
             );
         }
+        if !self.database.url.expose().is_empty() && self.database.url_file != Path::new("") {
+            return refuse("database.url and database.url_file exclude each other");
+        }
         let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs } = self.tokens;
         if !(1..=Limits::MAX_TTL_SECS).contains(&delegated_ttl_secs) {
             return refuse("tokens.delegated_ttl_secs must be from 1 to 900");
@@ -135,11 +170,14 @@ impl Config {
     pub fn to_toml(&self) -> String {
         format!(
             "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\n\n\
+             [database]\nurl = {:?}\nurl_file = {:?}\n\n\
              [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
+            self.database.url,
+            self.database.url_file.display().to_string(),
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,

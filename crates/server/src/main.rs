@@ -7,6 +7,7 @@ mod audit;
 mod cli;
 mod config;
 mod console;
+mod database;
 mod demo;
 mod failure;
 mod keys;

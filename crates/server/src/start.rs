@@ -1,11 +1,10 @@
 //! Wiring: from a configuration to a running server, and its end.
 
-use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
+use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, time::Duration};
 
 use axum::serve::ListenerExt;
 use procura_domain::Limits;
 use procura_issuer::{Environment, Issuer, Settings};
-use procura_store::{Location, Store};
 use procura_token::Seq;
 use tokio::{
     net::TcpListener,
@@ -16,7 +15,7 @@ use tokio::{
 use crate::{
     app::App,
     config::{Config, Log},
-    demo,
+    database, demo,
     failure::Failure,
     keys, routes,
 };
@@ -53,13 +52,13 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::of(&config.server.listen.to_string(), error))?;
     let address = listener.local_addr().map_err(|error| Failure::of("listener", error))?;
-    let store = open_store(&data).await?;
+    let environment = Environment::default();
+    let store = database::open(&config, environment.now()).await?;
     let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
     let settings = settings(&config, address);
-    let issuer =
-        Issuer::open(store, settings, Environment::default(), secrets).await.map_err(|error| {
-            Failure::of("the signing keys cannot be opened (wrong master key?)", error)
-        })?;
+    let issuer = Issuer::open(store, settings, environment, secrets).await.map_err(|error| {
+        Failure::of("the signing keys cannot be opened (wrong master key?)", error)
+    })?;
     if is_demo {
         demo::prepare(&issuer, &data, is_first).await?;
     }
@@ -87,13 +86,6 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let _ = tokio::time::timeout(GRACE, upkeep).await;
     issuer.store().close().await;
     Ok(())
-}
-
-async fn open_store(data: &Path) -> Result<Store, Failure> {
-    let file = data.join("procura.db");
-    Store::open(Location::File(file.clone()))
-        .await
-        .map_err(|error| Failure::of(&file.display().to_string(), error))
 }
 
 fn settings(config: &Config, address: SocketAddr) -> Settings {

@@ -1,16 +1,20 @@
 //! The audit log: append-only, every entry chained to the one before it by its hash.
 
-use std::{fmt, str::FromStr};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use procura_token::{
     AuditId, ClientId, DelegationId, RelationshipId, TenantId, Ts, UserId, crypto,
 };
 use serde::Serialize;
-use sqlx::{QueryBuilder, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     Result, Store,
-    row::{Columns, json_list},
+    row::{Columns, json, json_list},
+    sql::{Query, Row, Transaction, Value, forked, query},
 };
 
 /// SHA-256 of an entry and of everything before it.
@@ -117,6 +121,25 @@ impl Entry {
         }
     }
 
+    /// Postgres keeps no NUL in a text. It is replaced before the hash is made, on either database, so
+    /// that what is read back is what was hashed.
+    fn replace_nul(&mut self) {
+        let texts = [
+            &mut self.reason,
+            &mut self.jti,
+            &mut self.ip,
+            &mut self.request_id,
+            &mut self.resource_type,
+            &mut self.resource_id,
+            &mut self.purpose,
+            &mut self.details,
+        ];
+        let texts = texts.into_iter().flatten().chain([&mut self.action, &mut self.result]);
+        for text in texts.filter(|text| text.contains('\0')) {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+    }
+
     /// SHA-256 over the hash before, the position and every field with its length in front: two
     /// different entries never have the same bytes.
     #[must_use]
@@ -158,7 +181,8 @@ impl Entry {
 pub(crate) fn chain(entries: Vec<Entry>, seq: &mut i64, tail: &mut ChainHash) -> Vec<Chained> {
     entries
         .into_iter()
-        .map(|entry| {
+        .map(|mut entry| {
+            entry.replace_nul();
             *seq = seq.saturating_add(1);
             let prev = std::mem::replace(tail, entry.hash(*seq, *tail));
             Chained { seq: *seq, entry, prev_hash: prev.to_string(), hash: tail.to_string() }
@@ -167,8 +191,9 @@ pub(crate) fn chain(entries: Vec<Entry>, seq: &mut i64, tail: &mut ChainHash) ->
 }
 
 /// One statement for any number of entries: several times cheaper than one each.
-pub(crate) async fn insert(connection: &mut SqliteConnection, entries: &[Chained]) -> Result<()> {
-    const INSERT: &str = "WITH e AS MATERIALIZED (SELECT value AS v FROM json_each($1)) \
+pub(crate) async fn insert(open: &mut Transaction, entries: &[Chained]) -> Result<()> {
+    // Each database takes a list apart in its own way.
+    const INSERT_SQLITE: &str = "WITH e AS MATERIALIZED (SELECT value AS v FROM json_each($1)) \
         INSERT INTO audit (seq, id, at, action, result, reason, actor_user_id, \
         actor_tenant_id, target_tenant_id, relationship_id, delegation_id, jti, client_id, ip, \
         request_id, resource_type, resource_id, purpose, details, prev_hash, hash) \
@@ -180,7 +205,16 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, entries: &[Chained
         v->>'$.entry.ip', v->>'$.entry.request_id', v->>'$.entry.resource_type', \
         v->>'$.entry.resource_id', v->>'$.entry.purpose', v->>'$.entry.details', \
         v->>'$.prev_hash', v->>'$.hash' FROM e";
-    sqlx::query(INSERT).bind(json_list(entries, 1024)?).execute(connection).await?;
+    const INSERT_POSTGRES: &str = "INSERT INTO audit (seq, id, at, action, result, reason, \
+        actor_user_id, actor_tenant_id, target_tenant_id, relationship_id, delegation_id, jti, \
+        client_id, ip, request_id, resource_type, resource_id, purpose, details, prev_hash, hash) \
+        SELECT c.seq, e.*, c.prev_hash, c.hash FROM jsonb_to_recordset($1::text::jsonb) \
+        AS c(seq bigint, entry jsonb, prev_hash text, hash text), \
+        LATERAL jsonb_to_record(c.entry) AS e(id text, at bigint, action text, result text, \
+        reason text, actor_user_id text, actor_tenant_id text, target_tenant_id text, \
+        relationship_id text, delegation_id text, jti text, client_id text, ip text, \
+        request_id text, resource_type text, resource_id text, purpose text, details text)";
+    forked(INSERT_SQLITE, INSERT_POSTGRES).bind(json_list(entries, 1024)?).execute(open).await?;
     Ok(())
 }
 
@@ -220,76 +254,109 @@ pub struct Listed {
     pub actor_tenant_name: Option<String>,
 }
 
-const COLUMNS: &str = "a.seq, a.id, a.at, a.action, a.result, a.reason, a.actor_user_id, \
-    a.actor_tenant_id, a.target_tenant_id, a.relationship_id, a.delegation_id, a.jti, a.client_id, \
-    a.ip, a.request_id, a.resource_type, a.resource_id, a.purpose, a.details, a.prev_hash, a.hash";
+impl Filter {
+    /// The one tenant whose entries are listed, as far as there is one.
+    fn tenant(&self) -> Option<TenantId> {
+        self.of_tenant.or(self.target).or(self.actor_tenant)
+    }
+
+    fn query(&self) -> Query {
+        let mut text = "SELECT * FROM audit WHERE seq < $1".to_owned();
+        let mut values = vec![Value::from(self.below.unwrap_or(i64::MAX))];
+        let mut and = |condition: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                values.push(value);
+                text.push_str(" AND ");
+                text.push_str(&condition.replace('?', &format!("${}", values.len())));
+            }
+        };
+        let id = |id: Option<TenantId>| id.map(|id| Value::from(id.to_string()));
+        let word = |word: &Option<String>| word.as_ref().map(Value::from);
+        let at = |at: Option<Ts>| at.map(|at| Value::from(at.0));
+        and("(target_tenant_id = ? OR actor_tenant_id = ?)", id(self.of_tenant));
+        and("target_tenant_id = ?", id(self.target));
+        and("actor_tenant_id = ?", id(self.actor_tenant));
+        and("action = ?", word(&self.action));
+        and("resource_type = ?", word(&self.resource_type));
+        and("at >= ?", at(self.from));
+        and("at < ?", at(self.to));
+        if self.is_by_others {
+            text.push_str(" AND actor_tenant_id <> target_tenant_id");
+        }
+        values.push(Value::from(self.limit.unwrap_or(i64::MAX)));
+        // Writing to a string cannot fail.
+        let _ = write!(text, " ORDER BY seq DESC LIMIT ${}", values.len());
+        values.into_iter().fold(query(text), Query::bind)
+    }
+}
 
 impl Store {
     /// Lists entries, newest first.
     pub async fn list_audit(&self, filter: &Filter) -> Result<Vec<Listed>> {
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS);
-        query.push(
-            ", u.name AS actor_name, t.name AS actor_tenant_name FROM audit a \
-             LEFT JOIN users u ON u.id = a.actor_user_id \
-             LEFT JOIN tenants t ON t.id = a.actor_tenant_id WHERE a.seq < ",
-        );
-        query.push_bind(filter.below.unwrap_or(i64::MAX));
-        if let Some(tenant) = filter.of_tenant {
-            query.push(" AND (a.target_tenant_id = ").push_bind(tenant.to_string());
-            query.push(" OR a.actor_tenant_id = ").push_bind(tenant.to_string()).push(")");
-        }
-        let texts = [
-            (" AND a.target_tenant_id = ", filter.target.map(|id| id.to_string())),
-            (" AND a.actor_tenant_id = ", filter.actor_tenant.map(|id| id.to_string())),
-            (" AND a.action = ", filter.action.clone()),
-            (" AND a.resource_type = ", filter.resource_type.clone()),
-        ];
-        for (condition, value) in texts {
-            if let Some(value) = value {
-                query.push(condition).push_bind(value);
-            }
-        }
-        for (condition, at) in [(" AND a.at >= ", filter.from), (" AND a.at < ", filter.to)] {
-            if let Some(at) = at {
-                query.push(condition).push_bind(at.0);
-            }
-        }
-        if filter.is_by_others {
-            query.push(" AND a.actor_tenant_id <> a.target_tenant_id");
-        }
-        query.push(" ORDER BY a.seq DESC LIMIT ").push_bind(filter.limit.unwrap_or(i64::MAX));
-        let rows = query.build().fetch_all(&self.readers).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Listed {
-                    chained: chained(row)?,
-                    actor_name: row.opt_text("actor_name")?,
-                    actor_tenant_name: row.opt_text("actor_tenant_name")?,
-                })
-            })
-            .collect()
+        let rows = match filter.tenant() {
+            Some(tenant) => filter.query().fetch_all(&mut self.within(tenant).await?).await?,
+            None => filter.query().fetch_all(&self.readers).await?,
+        };
+        let chained: Vec<_> = rows.iter().map(chained).collect::<Result<_>>()?;
+        // Names are looked up apart, outside of the tenant's walls: whoever acted here is named here.
+        let people = self.names(chained.iter().filter_map(|c| c.entry.actor_user_id)).await?;
+        let tenants = chained.iter().filter_map(|c| c.entry.actor_tenant_id);
+        let tenants = self.tenant_names(tenants).await?;
+        let listed = chained.into_iter().map(|chained| Listed {
+            actor_name: chained.entry.actor_user_id.and_then(|id| people.get(&id).cloned()),
+            actor_tenant_name: chained
+                .entry
+                .actor_tenant_id
+                .and_then(|id| tenants.get(&id).cloned()),
+            chained,
+        });
+        Ok(listed.collect())
+    }
+
+    async fn names(&self, ids: impl Iterator<Item = UserId>) -> Result<HashMap<UserId, String>> {
+        const NAMES_SQLITE: &str =
+            "SELECT id, name FROM users WHERE id IN (SELECT value FROM json_each($1))";
+        const NAMES_POSTGRES: &str = "SELECT id, name FROM users \
+            WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
+        let ids: HashSet<_> = ids.collect();
+        let query = forked(NAMES_SQLITE, NAMES_POSTGRES).bind(json(&ids)?);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.parsed("id")?, row.text("name")?))).collect()
+    }
+
+    async fn tenant_names(
+        &self,
+        ids: impl Iterator<Item = TenantId>,
+    ) -> Result<HashMap<TenantId, String>> {
+        const NAMES_SQLITE: &str =
+            "SELECT id, name FROM tenants WHERE id IN (SELECT value FROM json_each($1))";
+        const NAMES_POSTGRES: &str = "SELECT id, name FROM tenants \
+            WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
+        let ids: HashSet<_> = ids.collect();
+        let query = forked(NAMES_SQLITE, NAMES_POSTGRES).bind(json(&ids)?);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.parsed("id")?, row.text("name")?))).collect()
     }
 
     /// The entry under which a delegated token was issued.
     pub async fn find_issue(&self, jti: &str) -> Result<Option<Entry>> {
-        const FIND: &str = "SELECT a.*, '' AS unused FROM audit a \
-                            WHERE a.jti = $1 AND a.action = 'token.exchange' AND a.result = 'ok'";
-        let row = sqlx::query(FIND).bind(jti).fetch_optional(&self.readers).await?;
+        const FIND: &str = "SELECT * FROM audit \
+                            WHERE jti = $1 AND action = 'token.exchange' AND result = 'ok'";
+        let row = query(FIND).bind(jti).fetch_optional(&self.readers).await?;
         row.map(|row| chained(&row).map(|chained| chained.entry)).transpose()
     }
 
     /// A stretch of the chain in its order, for verification.
     pub async fn read_audit(&self, after: i64, limit: i64) -> Result<Vec<Chained>> {
-        const READ: &str = "SELECT a.* FROM audit a WHERE a.seq > $1 ORDER BY a.seq LIMIT $2";
-        let rows = sqlx::query(READ).bind(after).bind(limit).fetch_all(&self.readers).await?;
+        const READ: &str = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+        let rows = query(READ).bind(after).bind(limit).fetch_all(&self.readers).await?;
         rows.iter().map(chained).collect()
     }
 
     /// Where the chain ends, as the head row has it.
     pub async fn audit_tail(&self) -> Result<(i64, ChainHash)> {
         const TAIL: &str = "SELECT audit_seq, audit_hash FROM head WHERE id = 1";
-        let row = sqlx::query(TAIL).fetch_one(&self.readers).await?;
+        let row = query(TAIL).fetch_one(&self.readers).await?;
         Ok((row.int("audit_seq")?, row.parsed("audit_hash")?))
     }
 
@@ -297,14 +364,14 @@ impl Store {
     pub async fn insert_checkpoint(&self, seq: i64, statement: &str) -> Result<()> {
         const INSERT: &str = "INSERT INTO audit_checkpoints (seq, statement) VALUES ($1, $2) \
                               ON CONFLICT (seq) DO NOTHING";
-        sqlx::query(INSERT).bind(seq).bind(statement).execute(&self.writer).await?;
+        query(INSERT).bind(seq).bind(statement).execute(&self.writer).await?;
         Ok(())
     }
 
     /// All signed statements, oldest first.
     pub async fn list_checkpoints(&self) -> Result<Vec<String>> {
         const LIST: &str = "SELECT statement FROM audit_checkpoints ORDER BY seq";
-        let rows = sqlx::query(LIST).fetch_all(&self.readers).await?;
+        let rows = query(LIST).fetch_all(&self.readers).await?;
         rows.iter().map(|row| row.text("statement")).collect()
     }
 }
@@ -315,7 +382,7 @@ pub const fn genesis() -> ChainHash {
     ChainHash([0; 32])
 }
 
-fn chained(row: &SqliteRow) -> Result<Chained> {
+fn chained(row: &Row) -> Result<Chained> {
     Ok(Chained {
         seq: row.int("seq")?,
         entry: Entry {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use procura_domain::Permissions;
 use procura_token::{ClientId, Scope, TenantId, Ts};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, Tx,
     row::{Columns, json},
+    sql::{Row, query},
 };
 
 /// Software that asks for tokens.
@@ -57,7 +57,7 @@ pub struct ResourceServer {
     pub permissions: Permissions,
 }
 
-fn client(row: &SqliteRow) -> Result<Client> {
+fn client(row: &Row) -> Result<Client> {
     Ok(Client {
         id: row.parsed("id")?,
         tenant: row.parsed("tenant_id")?,
@@ -76,7 +76,7 @@ fn client(row: &SqliteRow) -> Result<Client> {
     })
 }
 
-fn resource_server(row: &SqliteRow) -> Result<ResourceServer> {
+fn resource_server(row: &Row) -> Result<ResourceServer> {
     Ok(ResourceServer {
         audience: row.text("audience")?,
         client: row.parsed("client_id")?,
@@ -89,21 +89,21 @@ impl Store {
     /// The client with this id, enabled or not.
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<Client>> {
         const FIND: &str = "SELECT * FROM clients WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.as_str()).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(id.as_str()).fetch_optional(&self.readers).await?;
         row.as_ref().map(client).transpose()
     }
 
     /// The resource server that takes tokens for this audience.
     pub async fn find_audience(&self, audience: &str) -> Result<Option<ResourceServer>> {
         const FIND: &str = "SELECT * FROM resource_servers WHERE audience = $1";
-        let row = sqlx::query(FIND).bind(audience).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(audience).fetch_optional(&self.readers).await?;
         row.as_ref().map(resource_server).transpose()
     }
 
     /// The resource server that authenticates as this client.
     pub async fn find_resource_server(&self, id: &ClientId) -> Result<Option<ResourceServer>> {
         const FIND: &str = "SELECT * FROM resource_servers WHERE client_id = $1";
-        let row = sqlx::query(FIND).bind(id.as_str()).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(id.as_str()).fetch_optional(&self.readers).await?;
         row.as_ref().map(resource_server).transpose()
     }
 }
@@ -116,7 +116,7 @@ impl Tx {
                               default_audience, exchange_for, created_at) \
                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let grant_types: Vec<_> = client.grant_types.iter().map(String::as_str).collect();
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(client.id.as_str())
             .bind(client.tenant.to_string())
             .bind(&client.name)
@@ -140,7 +140,7 @@ impl Tx {
     pub async fn insert_resource_server(&mut self, server: &ResourceServer) -> Result<()> {
         const INSERT: &str = "INSERT INTO resource_servers (audience, client_id, accepts_delegated, \
                               permissions) VALUES ($1, $2, $3, $4)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(&server.audience)
             .bind(server.client.as_str())
             .bind(i64::from(server.accepts_delegated))
@@ -155,7 +155,7 @@ impl Tx {
     pub async fn is_current_client(&mut self, client: &Client) -> Result<bool> {
         const COUNT: &str = "SELECT count(*) AS n FROM clients \
                              WHERE id = $1 AND version = $2 AND status = 'active'";
-        let row = sqlx::query(COUNT)
+        let row = query(COUNT)
             .bind(client.id.as_str())
             .bind(client.version)
             .fetch_one(self.connection())
@@ -166,7 +166,7 @@ impl Tx {
     /// Switches a client on or off.
     pub async fn update_client_status(&mut self, id: &ClientId, is_enabled: bool) -> Result<()> {
         const UPDATE: &str = "UPDATE clients SET status = $2, version = version + 1 WHERE id = $1";
-        sqlx::query(UPDATE)
+        query(UPDATE)
             .bind(id.as_str())
             .bind(if is_enabled { "active" } else { "disabled" })
             .execute(self.connection())

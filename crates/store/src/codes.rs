@@ -3,7 +3,7 @@
 
 use procura_token::{ClientId, InteractionId, Scope, SessionId, Ts, UserId};
 
-use crate::{Result, Store, Tx, row::Columns};
+use crate::{Result, Store, Tx, row::Columns, sql::query};
 
 /// An authorization request that waits for a person in a browser.
 #[derive(Clone, Debug)]
@@ -43,11 +43,8 @@ impl Store {
         now: Ts,
     ) -> Result<Option<Interaction>> {
         const FIND: &str = "SELECT * FROM interactions WHERE id = $1 AND expires_at > $2";
-        let row = sqlx::query(FIND)
-            .bind(id.to_string())
-            .bind(now.0)
-            .fetch_optional(&self.readers)
-            .await?;
+        let row =
+            query(FIND).bind(id.to_string()).bind(now.0).fetch_optional(&self.readers).await?;
         row.map(|row| {
             Ok(Interaction {
                 id: row.parsed("id")?,
@@ -62,7 +59,7 @@ impl Store {
     /// What this person agreed to give this client before.
     pub async fn find_consent(&self, user: UserId, client: &ClientId) -> Result<Option<Scope>> {
         const FIND: &str = "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(user.to_string())
             .bind(client.as_str())
             .fetch_optional(&self.readers)
@@ -76,8 +73,8 @@ impl Store {
         // A code is kept for an hour after its end, so that a late replay still takes back what it
         // gave; no home token lives longer.
         const CODES: &str = "DELETE FROM authorization_codes WHERE expires_at <= $1";
-        sqlx::query(INTERACTIONS).bind(now.0).execute(&self.writer).await?;
-        sqlx::query(CODES).bind(now.plus_secs(-3600).0).execute(&self.writer).await?;
+        query(INTERACTIONS).bind(now.0).execute(&self.writer).await?;
+        query(CODES).bind(now.plus_secs(-3600).0).execute(&self.writer).await?;
         Ok(())
     }
 }
@@ -87,7 +84,7 @@ impl Tx {
     pub async fn insert_interaction(&mut self, interaction: &Interaction) -> Result<()> {
         const INSERT: &str = "INSERT INTO interactions (id, browser_hash, request, expires_at) \
                               VALUES ($1, $2, $3, $4)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(interaction.id.to_string())
             .bind(&interaction.browser_hash)
             .bind(&interaction.request)
@@ -100,8 +97,8 @@ impl Tx {
     /// Takes a pending request away; whether it was still there. It is answered once.
     pub async fn end_interaction(&mut self, id: InteractionId) -> Result<bool> {
         const END: &str = "DELETE FROM interactions WHERE id = $1";
-        let done = sqlx::query(END).bind(id.to_string()).execute(self.connection()).await?;
-        Ok(done.rows_affected() == 1)
+        let done = query(END).bind(id.to_string()).execute(self.connection()).await?;
+        Ok(done == 1)
     }
 
     /// Remembers what this person agreed to give this client.
@@ -115,7 +112,7 @@ impl Tx {
                               VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, client_id) \
                               DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at";
         let now = self.now();
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(user.to_string())
             .bind(client.as_str())
             .bind(scope.to_string())
@@ -129,7 +126,7 @@ impl Tx {
     pub async fn insert_code(&mut self, code_hash: &str, code: &Code) -> Result<()> {
         const INSERT: &str = "INSERT INTO authorization_codes (code_hash, session_id, client_id, \
                               grant_json, expires_at) VALUES ($1, $2, $3, $4, $5)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(code_hash)
             .bind(code.session.to_string())
             .bind(code.client.as_str())
@@ -143,7 +140,7 @@ impl Tx {
     /// The code as it is, used or not.
     pub async fn find_code(&mut self, code_hash: &str) -> Result<Option<Code>> {
         const FIND: &str = "SELECT * FROM authorization_codes WHERE code_hash = $1";
-        let row = sqlx::query(FIND).bind(code_hash).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(code_hash).fetch_optional(self.connection()).await?;
         row.map(|row| {
             Ok(Code {
                 session: row.parsed("session_id")?,
@@ -162,12 +159,8 @@ impl Tx {
         const REDEEM: &str = "UPDATE authorization_codes SET used_at = $2, jti = $3 \
                               WHERE code_hash = $1 AND used_at IS NULL";
         let now = self.now();
-        let done = sqlx::query(REDEEM)
-            .bind(code_hash)
-            .bind(now.0)
-            .bind(jti)
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected() == 1)
+        let done =
+            query(REDEEM).bind(code_hash).bind(now.0).bind(jti).execute(self.connection()).await?;
+        Ok(done == 1)
     }
 }

@@ -2,84 +2,151 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use procura_token::{TenantId, Ts};
+
+use crate::{
+    Result, Tx,
+    ledger::Ledger,
+    postgres,
+    revocations::RevocationLog,
+    row::Columns,
+    sql::{Place, Pool, Transaction, query},
+    sqlite,
 };
 
-use crate::{Result, Tx, ledger::Ledger, revocations::RevocationLog, row::Columns};
-
 /// Longer than this nobody waits for a connection: the answer is then "unavailable".
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the database is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Location {
-    /// A file, created where it is missing.
+    /// A file of SQLite, created where it is missing.
     File(PathBuf),
-    /// In memory, for tests: gone with the store.
+    /// SQLite in memory, for tests: gone with the store.
     Memory,
+    /// A URL of Postgres. It can hold a password, so it is never printed.
+    Postgres(String),
+}
+
+/// Why the database cannot be used. The driver's message is logged and goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not the URL of a Postgres database.
+    #[error("the database's URL cannot be read")]
+    Url,
+    /// It does not answer, or refuses the login, or the file cannot be opened.
+    #[error("it cannot be opened")]
+    Unreachable,
+    /// Its schema was made by a newer program.
+    #[error("its schema is newer than this program: install that version, or a later one")]
+    Newer,
+    /// Its schema is not what a migration of that number made.
+    #[error("its schema was changed by somebody else")]
+    Changed,
+    /// A migration failed; nothing of it is left.
+    #[error("its schema cannot be brought up to date")]
+    Migration,
+    /// An old server.
+    #[error("the server is older than Postgres 15")]
+    TooOld,
+    /// It would lose what was acknowledged.
+    #[error("it does not keep what it commits: synchronous_commit and fsync must be on")]
+    NotDurable,
+    /// A standby.
+    #[error("it is read-only: a standby")]
+    ReadOnly,
+    /// The role is a superuser or has BYPASSRLS, and would pass the walls between tenants.
+    #[error("its role passes row-level security: use one without SUPERUSER and BYPASSRLS")]
+    NoWalls,
+}
+
+impl OpenError {
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(crate) fn unreachable(error: sqlx::Error) -> Self {
+        tracing::error!(%error, "the database cannot be opened");
+        Self::Unreachable
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(crate) fn migration(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        tracing::error!(%error, "the schema cannot be brought up to date");
+        match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => Self::Newer,
+            MigrateError::VersionMismatch(_) => Self::Changed,
+            _ => Self::Migration,
+        }
+    }
+}
+
+impl From<crate::Error> for OpenError {
+    fn from(_: crate::Error) -> Self {
+        Self::Unreachable
+    }
 }
 
 /// The handle to everything remembered. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) readers: SqlitePool,
-    pub(crate) writer: SqlitePool,
+    pub(crate) readers: Pool,
+    pub(crate) writer: Pool,
+    urgent: Pool,
     pub(crate) log: Arc<RevocationLog>,
     pub(crate) ledger: Ledger,
 }
 
 impl Store {
     /// Opens the database, brings its schema up to date and loads the revocation view.
-    ///
-    /// The writer is a pool of one: SQLite has one writer anyway, and a queue is fairer and faster
-    /// than busy waiting.
-    pub async fn open(location: Location) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(2))
-            .statement_cache_capacity(256)
-            // The checkpointer below moves pages back; without this a commit would do it now and
-            // then, and its callers would wait for it.
-            .pragma("wal_autocheckpoint", "0");
-        let options = match &location {
-            Location::File(path) => options.filename(path),
-            Location::Memory => options.filename(memory_name()).shared_cache(true),
+    pub async fn open(location: Location) -> Result<Self, OpenError> {
+        let file = match &location {
+            Location::Postgres(url) => {
+                let opened = Box::pin(postgres::open(url)).await?;
+                let [readers, writer, urgent, ledger] =
+                    [opened.readers, opened.writer, opened.urgent, opened.ledger]
+                        .map(Pool::Postgres);
+                return Self::start(readers, writer, urgent, ledger).await;
+            }
+            Location::File(path) => Some(path.as_path()),
+            Location::Memory => None,
         };
-        let pool = |max: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(max)
-                .min_connections(1)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-        };
-        let writer = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("../../migrations/sqlite").run(&writer).await.map_err(|error| {
-            tracing::error!(%error, "the schema cannot be brought up to date");
-            crate::Error::Unavailable
-        })?;
-        // In memory there is no WAL, and a shared cache locks tables: one connection serves both.
-        let readers = match location {
-            Location::File(_) => pool(4).connect_with(options.read_only(true)).await?,
-            Location::Memory => writer.clone(),
-        };
+        let opened = sqlite::open(file).await?;
+        // SQLite has one writer, whatever it writes.
+        let writer = Pool::Sqlite(opened.writer);
+        Self::start(Pool::Sqlite(opened.readers), writer.clone(), writer.clone(), writer).await
+    }
+
+    async fn start(
+        readers: Pool,
+        writer: Pool,
+        urgent: Pool,
+        ledger: Pool,
+    ) -> Result<Self, OpenError> {
         let log = Arc::new(RevocationLog::load(&readers).await?);
-        let ledger = Ledger::start(writer.clone(), Arc::clone(&log));
-        if matches!(location, Location::File(_)) {
-            start_checkpointer(readers.clone(), writer.clone());
-        }
-        Ok(Self { readers, writer, log, ledger })
+        let ledger = Ledger::start(ledger, Arc::clone(&log));
+        Ok(Self { readers, writer, urgent, log, ledger })
     }
 
     /// Opens a writing transaction. Dropped without a commit, it leaves nothing behind.
-    pub async fn begin(&self, now: procura_token::Ts) -> Result<Tx> {
+    pub async fn begin(&self, now: Ts) -> Result<Tx> {
         Tx::begin(&self.writer, Arc::clone(&self.log), now).await
+    }
+
+    /// Opens a writing transaction that takes something away. It has connections of its own where the
+    /// database allows it, so that it never waits behind the others.
+    pub async fn begin_urgent(&self, now: Ts) -> Result<Tx> {
+        Tx::begin(&self.urgent, Arc::clone(&self.log), now).await
+    }
+
+    /// The context of one tenant, for reads of what it owns. On Postgres the policies of the tables
+    /// show nothing else in it, whatever the statement says; SQLite has no such wall.
+    pub(crate) async fn within(&self, tenant: TenantId) -> Result<Within> {
+        const ENTER_POSTGRES: &str = "SELECT set_config('procura.tenant', $1, true) AS tenant";
+        let Pool::Postgres(pool) = &self.readers else {
+            return Ok(Within::Anywhere(self.readers.clone()));
+        };
+        let mut open = Transaction::Postgres(pool.begin().await?);
+        query(ENTER_POSTGRES).bind(tenant.to_string()).fetch_one(&mut open).await?;
+        Ok(Within::Walled(open))
     }
 
     /// The revocation view of this process.
@@ -88,51 +155,37 @@ impl Store {
         &self.log
     }
 
+    /// The clock of the database, where it is not this machine's.
+    pub async fn database_clock(&self) -> Result<Option<Ts>> {
+        const CLOCK_POSTGRES: &str =
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now";
+        match &self.readers {
+            Pool::Sqlite(_) => Ok(None),
+            Pool::Postgres(_) => {
+                query(CLOCK_POSTGRES).fetch_one(&self.readers).await?.ts("now").map(Some)
+            }
+        }
+    }
+
     /// Closes the connections after what is under way.
     pub async fn close(&self) {
         self.writer.close().await;
+        self.urgent.close().await;
         self.readers.close().await;
     }
 }
 
-/// Each store in memory has a database of its own.
-fn memory_name() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("file:procura-{}?mode=memory", NEXT.fetch_add(1, Ordering::Relaxed))
+/// Where a read of a tenant's own rows runs.
+pub(crate) enum Within {
+    Anywhere(Pool),
+    Walled(Transaction),
 }
 
-/// Moves pages from the WAL back into the database on a connection of its own, so that no commit
-/// ever waits for it. Ends with the store.
-fn start_checkpointer(readers: SqlitePool, writer: SqlitePool) {
-    tokio::spawn(async move {
-        let options = (*writer.connect_options()).clone();
-        let Ok(pool) = SqlitePoolOptions::new().max_connections(1).connect_with(options).await
-        else {
-            tracing::error!("no connection for the checkpointer: the WAL will grow");
-            return;
-        };
-        let mut tick = tokio::time::interval(Duration::from_millis(250));
-        while !readers.is_closed() {
-            tick.tick().await;
-            if let Err(error) = checkpoint(&pool).await {
-                tracing::warn!(%error, "checkpoint failed");
-            }
+impl<'a> From<&'a mut Within> for Place<'a> {
+    fn from(within: &'a mut Within) -> Self {
+        match within {
+            Within::Anywhere(pool) => Place::from(&*pool),
+            Within::Walled(open) => Place::from(open),
         }
-        pool.close().await;
-    });
-}
-
-/// Moves what can be moved without holding anybody up. Under constant load some pages are always
-/// left, and the file would grow for ever: beyond the limit writers wait, once, for all of it.
-async fn checkpoint(pool: &SqlitePool) -> Result<()> {
-    const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-    const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
-    /// In pages of 4 KiB: 64 MiB.
-    const MAX_PAGES: i64 = 16 * 1024;
-    let done = sqlx::query(PASSIVE).fetch_one(pool).await?;
-    if done.int("log")? > MAX_PAGES {
-        sqlx::query(RESTART).fetch_one(pool).await?;
     }
-    Ok(())
 }

@@ -2,9 +2,12 @@
 //! one client.
 
 use procura_token::{ClientId, DelegationId, RelationshipId, SessionId, TenantId, Ts, UserId};
-use sqlx::sqlite::SqliteRow;
 
-use crate::{Result, Store, Tx, row::Columns};
+use crate::{
+    Result, Store, Tx,
+    row::Columns,
+    sql::{Row, query},
+};
 
 /// A running or ended delegation.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub struct Delegation {
     pub ended_at: Option<Ts>,
 }
 
-fn delegation(row: &SqliteRow) -> Result<Delegation> {
+fn delegation(row: &Row) -> Result<Delegation> {
     Ok(Delegation {
         id: row.parsed("id")?,
         session: row.parsed("session_id")?,
@@ -51,10 +54,10 @@ impl Store {
         id: DelegationId,
     ) -> Result<Option<Delegation>> {
         const FIND: &str = "SELECT * FROM delegations WHERE tenant_id = $1 AND id = $2";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(tenant.to_string())
             .bind(id.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut self.within(tenant).await?)
             .await?;
         row.as_ref().map(delegation).transpose()
     }
@@ -98,7 +101,7 @@ impl Tx {
         const END: &str = "UPDATE delegations SET ended_at = $3 WHERE session_id = $1 \
                            AND client_id = $2 AND ended_at IS NULL RETURNING id";
         let now = self.now();
-        let rows = sqlx::query(END)
+        let rows = query(END)
             .bind(session.to_string())
             .bind(client.as_str())
             .bind(now.0)
@@ -110,7 +113,7 @@ impl Tx {
     /// Those past their end are put away too, but not counted: nobody was using them.
     async fn end(&mut self, statement: &'static str, id: String) -> Result<u64> {
         let now = self.now();
-        let rows = sqlx::query(statement).bind(id).bind(now.0).fetch_all(self.connection()).await?;
+        let rows = query(statement).bind(id).bind(now.0).fetch_all(self.connection()).await?;
         let mut ended = 0;
         for row in &rows {
             ended += u64::from(row.ts("ends_at")? > now);

@@ -6,13 +6,13 @@ use procura_domain::{
 };
 use procura_token::{DelegationId, SessionId, TenantId, Ts, UserId};
 use serde::Serialize;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     Error, Result,
     ledger::Exchange,
     relationships::relationship,
     row::{Columns, json_list},
+    sql::{Row, Transaction, forked},
 };
 
 /// The facts of one exchange, and the delegations that already run.
@@ -26,11 +26,41 @@ pub(crate) struct Loaded {
 struct Question<'a> {
     client: &'a str,
     session: SessionId,
-    user: UserId,
+    user_id: UserId,
     home: TenantId,
     audience: &'a str,
     target: Option<TenantId>,
     slug: Option<&'a str>,
+}
+
+/// What both databases do with the questions, once they have taken the list of them apart.
+macro_rules! load {
+    ($questions:literal) => {
+        concat!(
+            $questions,
+            "SELECT w.ix, \
+            c.status AS client_status, c.version AS client_version, \
+            s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
+            u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
+            h.status AS home_status, \
+            a.accepts_delegated, a.permissions AS audience_permissions, \
+            t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
+            r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
+            r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
+            r.approval, r.conditions, r.version, \
+            d.id AS delegation_id, d.ends_at AS delegation_ends_at \
+            FROM w \
+            LEFT JOIN clients c ON c.id = w.client \
+            LEFT JOIN sessions s ON s.id = w.session AND s.user_id = w.user_id \
+            LEFT JOIN users u ON u.id = w.user_id AND u.tenant_id = w.home \
+            LEFT JOIN tenants h ON h.id = w.home \
+            LEFT JOIN resource_servers a ON a.audience = w.audience \
+            LEFT JOIN tenants t ON t.id = coalesce(w.target, (SELECT id FROM tenants WHERE slug = w.slug)) \
+            LEFT JOIN relationships r ON r.partner_id = h.id AND r.customer_id = t.id AND r.is_current = 1 \
+            LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
+                AND d.client_id = c.id AND d.ended_at IS NULL"
+        )
+    };
 }
 
 /// Loads the facts of all exchanges in one statement, in their order.
@@ -39,34 +69,27 @@ struct Question<'a> {
 /// each kind has two rows. `None` where a row cannot be read: that exchange fails, its neighbours in
 /// the batch do not.
 pub(crate) async fn load(
-    connection: &mut SqliteConnection,
+    open: &mut Transaction,
     exchanges: &[&Exchange],
 ) -> Result<Vec<Option<Loaded>>> {
-    const LOAD: &str = "WITH w AS MATERIALIZED (SELECT key, value FROM json_each($1)) \
-        SELECT w.key AS ix, \
-        c.status AS client_status, c.version AS client_version, \
-        s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
-        u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
-        h.status AS home_status, \
-        a.accepts_delegated, a.permissions AS audience_permissions, \
-        t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
-        r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
-        r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
-        r.approval, r.conditions, r.version, \
-        d.id AS delegation_id, d.ends_at AS delegation_ends_at \
-        FROM w \
-        LEFT JOIN clients c ON c.id = w.value->>'$.client' \
-        LEFT JOIN sessions s ON s.id = w.value->>'$.session' AND s.user_id = w.value->>'$.user' \
-        LEFT JOIN users u ON u.id = w.value->>'$.user' AND u.tenant_id = w.value->>'$.home' \
-        LEFT JOIN tenants h ON h.id = w.value->>'$.home' \
-        LEFT JOIN resource_servers a ON a.audience = w.value->>'$.audience' \
-        LEFT JOIN tenants t ON t.id = coalesce(w.value->>'$.target', \
-            (SELECT id FROM tenants WHERE slug = w.value->>'$.slug')) \
-        LEFT JOIN relationships r ON r.partner_id = h.id AND r.customer_id = t.id AND r.is_current = 1 \
-        LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
-            AND d.client_id = c.id AND d.ended_at IS NULL";
+    const LOAD_SQLITE: &str = load!(
+        "WITH w AS MATERIALIZED (SELECT key AS ix, value->>'$.client' AS client, \
+        value->>'$.session' AS session, value->>'$.user_id' AS user_id, value->>'$.home' AS home, \
+        value->>'$.audience' AS audience, value->>'$.target' AS target, value->>'$.slug' AS slug \
+        FROM json_each($1)) "
+    );
+    const LOAD_POSTGRES: &str = load!(
+        "WITH w AS MATERIALIZED (SELECT q.ix - 1 AS ix, q.client, q.session, q.user_id, q.home, \
+        q.audience, q.target, q.slug FROM ROWS FROM (jsonb_to_recordset($1::text::jsonb) \
+        AS (client text, session text, user_id text, home text, audience text, target text, \
+        slug text)) WITH ORDINALITY AS q(client, session, user_id, home, audience, target, slug, \
+        ix)) "
+    );
     let questions: Vec<_> = exchanges.iter().map(|exchange| question(exchange)).collect();
-    let rows = sqlx::query(LOAD).bind(json_list(&questions, 384)?).fetch_all(connection).await?;
+    let rows = forked(LOAD_SQLITE, LOAD_POSTGRES)
+        .bind(json_list(&questions, 384)?)
+        .fetch_all(open)
+        .await?;
     let mut loaded: Vec<Result<Option<Loaded>>> = exchanges.iter().map(|_| Ok(None)).collect();
     for row in &rows {
         let ix = usize::try_from(row.int("ix")?).map_err(|_| Error::Corrupt)?;
@@ -80,7 +103,7 @@ pub(crate) async fn load(
 }
 
 /// What is known of an exchange with one more row.
-fn add(known: Option<Loaded>, row: &SqliteRow, exchange: &Exchange) -> Result<Loaded> {
+fn add(known: Option<Loaded>, row: &Row, exchange: &Exchange) -> Result<Loaded> {
     let mut loaded = match known {
         Some(loaded) => loaded,
         None => Loaded { facts: facts(row, exchange)?, running: Vec::new() },
@@ -96,7 +119,7 @@ fn question(exchange: &Exchange) -> Question<'_> {
     Question {
         client: exchange.client.id.as_str(),
         session: exchange.session,
-        user: exchange.wish.user,
+        user_id: exchange.wish.user,
         home: exchange.wish.home,
         audience: &exchange.audience,
         target: exchange.wish.target,
@@ -104,7 +127,7 @@ fn question(exchange: &Exchange) -> Question<'_> {
     }
 }
 
-fn facts(row: &SqliteRow, exchange: &Exchange) -> Result<Facts> {
+fn facts(row: &Row, exchange: &Exchange) -> Result<Facts> {
     let is_known_client = exchange.client.audiences.contains(&exchange.audience);
     let takes_delegated = row.opt_int("accepts_delegated")? == Some(1);
     let audience = row.opt_parsed("audience_permissions")?;
@@ -141,7 +164,7 @@ fn facts(row: &SqliteRow, exchange: &Exchange) -> Result<Facts> {
 
 type Running = Option<(DelegationId, Ts)>;
 
-fn edge(row: &SqliteRow) -> Result<Option<(Relationship, Running)>> {
+fn edge(row: &Row) -> Result<Option<(Relationship, Running)>> {
     if row.opt_text("partner_id")?.is_none() {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use procura_token::{Ts, UserId};
 
-use crate::{Result, Tx, row::Columns};
+use crate::{Result, Tx, row::Columns, sql::query};
 
 impl Tx {
     /// Keeps an invitation, as a hash only.
@@ -14,7 +14,7 @@ impl Tx {
     ) -> Result<()> {
         const INSERT: &str =
             "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, $3)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(token_hash)
             .bind(user.to_string())
             .bind(expires_at.0)
@@ -28,11 +28,8 @@ impl Tx {
         const REDEEM: &str = "UPDATE invitations SET used_at = $2 WHERE token_hash = $1 \
                               AND used_at IS NULL AND expires_at > $2 RETURNING user_id";
         let now = self.now();
-        let row = sqlx::query(REDEEM)
-            .bind(token_hash)
-            .bind(now.0)
-            .fetch_optional(self.connection())
-            .await?;
+        let row =
+            query(REDEEM).bind(token_hash).bind(now.0).fetch_optional(self.connection()).await?;
         row.map(|row| row.parsed("user_id")).transpose()
     }
 }

@@ -1,11 +1,11 @@
 //! Signing keys, sealed. The store cannot open them.
 
 use procura_token::{Algorithm, Jwk, KeyId, Ts};
-use sqlx::Row;
 
 use crate::{
     Result, Store, Tx,
     row::{Columns, json},
+    sql::query,
 };
 
 /// A signing key as it is kept.
@@ -29,7 +29,7 @@ impl Store {
     /// All keys, oldest first.
     pub async fn list_keys(&self) -> Result<Vec<StoredKey>> {
         const LIST: &str = "SELECT * FROM signing_keys ORDER BY created_at, kid";
-        let rows = sqlx::query(LIST).fetch_all(&self.readers).await?;
+        let rows = query(LIST).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
                 Ok(StoredKey {
@@ -37,7 +37,7 @@ impl Store {
                     alg: row.parsed("alg")?,
                     state: row.text("state")?,
                     public: row.json("public_jwk")?,
-                    sealed: row.try_get("sealed")?,
+                    sealed: row.bytes("sealed")?,
                     created_at: row.ts("created_at")?,
                 })
             })
@@ -50,7 +50,7 @@ impl Tx {
     pub async fn insert_key(&mut self, key: &StoredKey) -> Result<()> {
         const INSERT: &str = "INSERT INTO signing_keys (kid, alg, state, public_jwk, sealed, \
                               created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(key.kid.to_string())
             .bind(key.alg.name())
             .bind(&key.state)

@@ -9,7 +9,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use procura_domain::{Limits, Mandate, Refusal, Wish, decide, relationship::Conditions};
 use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
 use serde::Serialize;
-use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -22,6 +21,7 @@ use crate::{
     facts::{self, Loaded},
     revocations::RevocationLog,
     row::json,
+    sql::{Pool, Transaction, forked},
 };
 
 /// As many jobs may wait; more are refused at once instead of being left to time out.
@@ -106,7 +106,7 @@ async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T> {
 }
 
 impl Ledger {
-    pub(crate) fn start(writer: SqlitePool, log: Arc<RevocationLog>) -> Self {
+    pub(crate) fn start(writer: Pool, log: Arc<RevocationLog>) -> Self {
         let (way_in, jobs) = mpsc::channel(QUEUE);
         tokio::spawn(run(jobs, writer, log));
         Self(way_in)
@@ -117,7 +117,7 @@ impl Ledger {
     }
 }
 
-async fn run(mut jobs: mpsc::Receiver<Job>, writer: SqlitePool, log: Arc<RevocationLog>) {
+async fn run(mut jobs: mpsc::Receiver<Job>, writer: Pool, log: Arc<RevocationLog>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut next_start = Instant::now();
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
@@ -138,7 +138,7 @@ async fn run(mut jobs: mpsc::Receiver<Job>, writer: SqlitePool, log: Arc<Revocat
     }
 }
 
-async fn commit(batch: Vec<Job>, writer: &SqlitePool, log: &Arc<RevocationLog>) -> Result<()> {
+async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Result<()> {
     // Every job brought its own instant; the transaction takes the latest.
     let now = batch.iter().map(Job::at).max().unwrap_or(Ts(0));
     let mut tx = Tx::begin(writer, Arc::clone(log), now).await?;
@@ -234,7 +234,7 @@ fn settle(
                     session: exchange.session,
                     relationship: mandate.relationship,
                     client: exchange.client.id.to_string(),
-                    user: wish.user,
+                    user_id: wish.user,
                     actor_tenant: wish.home,
                     tenant: mandate.tenant,
                     started_at: entry.at,
@@ -256,7 +256,7 @@ struct Row {
     session: SessionId,
     relationship: RelationshipId,
     client: String,
-    user: procura_token::UserId,
+    user_id: procura_token::UserId,
     actor_tenant: procura_token::TenantId,
     tenant: procura_token::TenantId,
     started_at: Ts,
@@ -285,19 +285,28 @@ impl Starting {
         self.0.entry(key).or_insert(row).id
     }
 
-    async fn insert(self, connection: &mut SqliteConnection) -> Result<()> {
-        const INSERT: &str = "INSERT INTO delegations (id, session_id, relationship_id, client_id, \
-            user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
+    async fn insert(self, open: &mut Transaction) -> Result<()> {
+        // Each database takes a list apart in its own way.
+        const INSERT_SQLITE: &str = "INSERT INTO delegations (id, session_id, relationship_id, \
+            client_id, user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
             SELECT value->>'$.id', value->>'$.session', value->>'$.relationship', value->>'$.client', \
-            value->>'$.user', value->>'$.actor_tenant', value->>'$.tenant', value->>'$.started_at', \
+            value->>'$.user_id', value->>'$.actor_tenant', value->>'$.tenant', value->>'$.started_at', \
             value->>'$.ends_at' FROM json_each($1) WHERE true \
+            ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
+            DO UPDATE SET ends_at = excluded.ends_at";
+        const INSERT_POSTGRES: &str = "INSERT INTO delegations (id, session_id, relationship_id, \
+            client_id, user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
+            SELECT d.id, d.session, d.relationship, d.client, d.user_id, d.actor_tenant, d.tenant, \
+            d.started_at, d.ends_at FROM jsonb_to_recordset($1::text::jsonb) \
+            AS d(id text, session text, relationship text, client text, user_id text, \
+            actor_tenant text, tenant text, started_at bigint, ends_at bigint) \
             ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
             DO UPDATE SET ends_at = excluded.ends_at";
         if self.0.is_empty() {
             return Ok(());
         }
         let rows: Vec<_> = self.0.into_values().collect();
-        sqlx::query(INSERT).bind(json(&rows)?).execute(connection).await?;
+        forked(INSERT_SQLITE, INSERT_POSTGRES).bind(json(&rows)?).execute(open).await?;
         Ok(())
     }
 }

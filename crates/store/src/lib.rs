@@ -10,15 +10,18 @@ mod facts;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;
+mod postgres;
 pub mod relationships;
 pub mod revocations;
 mod row;
 pub mod sessions;
+mod sql;
+mod sqlite;
 pub mod tenants;
 mod tx;
 pub mod users;
 
-pub use connect::{Location, Store};
+pub use connect::{Location, OpenError, Store};
 pub use error::Error;
 pub use tx::{Committed, Tx};
 

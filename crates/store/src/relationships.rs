@@ -4,11 +4,11 @@ use procura_domain::{
     Access, Relationship, RelationshipKind, RelationshipState, relationship::Side,
 };
 use procura_token::{RelationshipId, TenantId, Ts};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Error, Result, Store, Tx,
     row::{Columns, json},
+    sql::{Row, query},
 };
 
 /// A relationship with the names of both ends.
@@ -24,7 +24,7 @@ pub struct Link {
     pub tenant_slug: String,
 }
 
-pub(crate) fn relationship(row: &SqliteRow) -> Result<Relationship> {
+pub(crate) fn relationship(row: &Row) -> Result<Relationship> {
     Ok(Relationship {
         id: row.parsed("id")?,
         partner: row.parsed("partner_id")?,
@@ -44,7 +44,7 @@ pub(crate) fn relationship(row: &SqliteRow) -> Result<Relationship> {
     })
 }
 
-fn link(row: &SqliteRow) -> Result<Link> {
+fn link(row: &Row) -> Result<Link> {
     Ok(Link {
         relationship: relationship(row)?,
         tenant: row.parsed("tenant_id")?,
@@ -59,7 +59,10 @@ impl Store {
         const LIST: &str = "SELECT r.*, t.id AS tenant_id, t.name AS tenant_name, t.slug AS tenant_slug \
                             FROM relationships r JOIN tenants t ON t.id = r.customer_id \
                             WHERE r.partner_id = $1 AND r.is_current = 1 ORDER BY t.slug, r.kind";
-        let rows = sqlx::query(LIST).bind(partner.to_string()).fetch_all(&self.readers).await?;
+        let rows = query(LIST)
+            .bind(partner.to_string())
+            .fetch_all(&mut self.within(partner).await?)
+            .await?;
         rows.iter().map(link).collect()
     }
 
@@ -68,14 +71,17 @@ impl Store {
         const LIST: &str = "SELECT r.*, t.id AS tenant_id, t.name AS tenant_name, t.slug AS tenant_slug \
                             FROM relationships r JOIN tenants t ON t.id = r.partner_id \
                             WHERE r.customer_id = $1 AND r.is_current = 1 ORDER BY t.slug, r.kind";
-        let rows = sqlx::query(LIST).bind(customer.to_string()).fetch_all(&self.readers).await?;
+        let rows = query(LIST)
+            .bind(customer.to_string())
+            .fetch_all(&mut self.within(customer).await?)
+            .await?;
         rows.iter().map(link).collect()
     }
 
     /// The relationship with this id, whoever its ends are: for the operator.
     pub async fn find_any_relationship(&self, id: RelationshipId) -> Result<Option<Relationship>> {
         const FIND: &str = "SELECT * FROM relationships WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(relationship).transpose()
     }
 
@@ -87,10 +93,10 @@ impl Store {
     ) -> Result<Option<Relationship>> {
         const FIND: &str = "SELECT * FROM relationships WHERE id = $2 \
                             AND (partner_id = $1 OR customer_id = $1)";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(end.to_string())
             .bind(id.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut self.within(end).await?)
             .await?;
         row.as_ref().map(relationship).transpose()
     }
@@ -100,7 +106,7 @@ impl Tx {
     /// The relationship with this id. The caller's policy decides who may see it.
     pub async fn find_relationship(&mut self, id: RelationshipId) -> Result<Option<Relationship>> {
         const FIND: &str = "SELECT * FROM relationships WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(relationship).transpose()
     }
 
@@ -113,7 +119,7 @@ impl Tx {
     ) -> Result<Option<Relationship>> {
         const FIND: &str = "SELECT * FROM relationships WHERE partner_id = $1 AND customer_id = $2 \
                             AND kind = $3 AND is_current = 1";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(partner.to_string())
             .bind(customer.to_string())
             .bind(kind.as_str())
@@ -137,14 +143,14 @@ impl Tx {
                               changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
                               $13, $14, $15, $16, 1, $17, $17)";
         let now = self.now();
-        sqlx::query(SUPERSEDE)
+        query(SUPERSEDE)
             .bind(r.partner.to_string())
             .bind(r.customer.to_string())
             .bind(r.kind.as_str())
             .bind(now.0)
             .execute(self.connection())
             .await?;
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(r.id.to_string())
             .bind(r.partner.to_string())
             .bind(r.customer.to_string())
@@ -175,7 +181,7 @@ impl Tx {
                               conditions = $10, version = version + 1, changed_at = $11 \
                               WHERE id = $1 AND version = $2";
         let now = self.now();
-        let done = sqlx::query(UPDATE)
+        let done = query(UPDATE)
             .bind(r.id.to_string())
             .bind(r.version)
             .bind(r.role.as_str())
@@ -189,7 +195,7 @@ impl Tx {
             .bind(now.0)
             .execute(self.connection())
             .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(Error::Conflict);
         }
         Ok(Relationship { version: r.version.saturating_add(1), ..r.clone() })
@@ -199,8 +205,7 @@ impl Tx {
     pub async fn list_partners(&mut self, customer: TenantId) -> Result<Vec<TenantId>> {
         const LIST: &str = "SELECT DISTINCT partner_id FROM relationships \
                             WHERE customer_id = $1 AND is_current = 1";
-        let rows =
-            sqlx::query(LIST).bind(customer.to_string()).fetch_all(self.connection()).await?;
+        let rows = query(LIST).bind(customer.to_string()).fetch_all(self.connection()).await?;
         rows.iter().map(|row| row.parsed("partner_id")).collect()
     }
 
@@ -217,7 +222,7 @@ impl Tx {
                             AND r.access <> 'off' AND t.partner_access <> 'off' AND t.status = 'active' \
                             ORDER BY r.customer_id";
         let now: Ts = self.now();
-        let rows = sqlx::query(LIST).bind(partner.to_string()).fetch_all(self.connection()).await?;
+        let rows = query(LIST).bind(partner.to_string()).fetch_all(self.connection()).await?;
         let mut tenants = Vec::new();
         for row in &rows {
             let edge = relationship(row)?;

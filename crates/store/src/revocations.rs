@@ -7,10 +7,13 @@ use std::{
 };
 
 use procura_token::{KeyHash, Seq, Ts};
-use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use crate::{Result, Store, row::Columns};
+use crate::{
+    Result, Store,
+    row::Columns,
+    sql::{Place, Pool, Transaction, query},
+};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +76,9 @@ pub struct Snapshot {
 }
 
 impl RevocationLog {
-    pub(crate) async fn load(readers: &SqlitePool) -> Result<Self> {
-        let mut connection = readers.acquire().await?;
-        let head = head(&mut connection).await?;
-        let entries = since(&mut connection, Seq(0)).await?;
+    pub(crate) async fn load(readers: &Pool) -> Result<Self> {
+        let head = head(readers).await?;
+        let entries = since(readers, Seq(0)).await?;
         let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)) };
         log.adopt(entries, head);
         Ok(log)
@@ -186,10 +188,9 @@ impl Store {
     /// Reads the head from the database, takes in what this process has not seen, and answers it.
     /// A heartbeat may only be sent with a head read this way.
     pub async fn revocation_head(&self) -> Result<Seq> {
-        let mut connection = self.readers.acquire().await?;
-        let head = head(&mut connection).await?;
+        let head = head(&self.readers).await?;
         if head > self.log.head() {
-            let missing = since(&mut connection, self.log.head()).await?;
+            let missing = since(&self.readers, self.log.head()).await?;
             self.log.adopt(missing, head);
         }
         Ok(head)
@@ -198,21 +199,22 @@ impl Store {
     /// Drops entries that can kill nothing any more, in the database and in memory.
     pub async fn forget_revocations(&self, now: Ts) -> Result<()> {
         const FORGET: &str = "DELETE FROM revocations WHERE expires_at <= $1";
-        sqlx::query(FORGET).bind(now.0).execute(&self.writer).await?;
+        query(FORGET).bind(now.0).execute(&self.writer).await?;
         self.log.forget(now);
         Ok(())
     }
 }
 
-async fn head(connection: &mut SqliteConnection) -> Result<Seq> {
+async fn head(readers: &Pool) -> Result<Seq> {
     const HEAD: &str = "SELECT revocation_seq FROM head WHERE id = 1";
-    sqlx::query(HEAD).fetch_one(connection).await?.int("revocation_seq").map(Seq)
+    query(HEAD).fetch_one(readers).await?.int("revocation_seq").map(Seq)
 }
 
-pub(crate) async fn since(connection: &mut SqliteConnection, seq: Seq) -> Result<Vec<Entry>> {
+/// Every entry after a position. Read after the head, so that none up to it is missing.
+pub(crate) async fn since<'a>(place: impl Into<Place<'a>>, seq: Seq) -> Result<Vec<Entry>> {
     const SINCE: &str = "SELECT seq, prev, kind, key_hash, cause, expires_at FROM revocations \
                          WHERE seq > $1 ORDER BY seq";
-    let rows = sqlx::query(SINCE).bind(seq.0).fetch_all(connection).await?;
+    let rows = query(SINCE).bind(seq.0).fetch_all(place).await?;
     rows.iter()
         .map(|row| {
             Ok(Entry {
@@ -227,15 +229,11 @@ pub(crate) async fn since(connection: &mut SqliteConnection, seq: Seq) -> Result
         .collect()
 }
 
-pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
-    entries: &[Entry],
-    now: Ts,
-) -> Result<()> {
+pub(crate) async fn insert(open: &mut Transaction, entries: &[Entry], now: Ts) -> Result<()> {
     const INSERT: &str = "INSERT INTO revocations (seq, prev, kind, key_hash, cause, at, expires_at) \
                           VALUES ($1, $2, $3, $4, $5, $6, $7)";
     for entry in entries {
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(entry.seq.0)
             .bind(entry.prev.0)
             .bind(&entry.kind)
@@ -243,7 +241,7 @@ pub(crate) async fn insert(
             .bind(&entry.cause)
             .bind(now.0)
             .bind(entry.expires_at.0)
-            .execute(&mut *connection)
+            .execute(&mut *open)
             .await?;
     }
     Ok(())

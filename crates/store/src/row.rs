@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use procura_token::Ts;
 use serde::de::DeserializeOwned;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::Row as _;
 
-use crate::{Error, Result};
+use crate::{Error, Result, sql::Row};
 
 /// Typed columns.
 pub(crate) trait Columns {
@@ -16,6 +16,7 @@ pub(crate) trait Columns {
     fn opt_text(&self, column: &str) -> Result<Option<String>>;
     fn int(&self, column: &str) -> Result<i64>;
     fn opt_int(&self, column: &str) -> Result<Option<i64>>;
+    fn bytes(&self, column: &str) -> Result<Vec<u8>>;
 
     fn is(&self, column: &str) -> Result<bool> {
         Ok(self.int(column)? != 0)
@@ -55,29 +56,43 @@ fn corrupt(column: &str) -> Error {
     Error::Corrupt
 }
 
-impl Columns for SqliteRow {
+/// The value of a column, whichever database it came from.
+macro_rules! get {
+    ($row:expr, $column:expr) => {
+        match $row {
+            Row::Sqlite(row) => row.try_get($column)?,
+            Row::Postgres(row) => row.try_get($column)?,
+        }
+    };
+}
+
+impl Columns for Row {
     fn str(&self, column: &str) -> Result<&str> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
     }
 
     fn opt_str(&self, column: &str) -> Result<Option<&str>> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
     }
 
     fn text(&self, column: &str) -> Result<String> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
     }
 
     fn opt_text(&self, column: &str) -> Result<Option<String>> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
     }
 
     fn int(&self, column: &str) -> Result<i64> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
     }
 
     fn opt_int(&self, column: &str) -> Result<Option<i64>> {
-        Ok(self.try_get(column)?)
+        Ok(get!(self, column))
+    }
+
+    fn bytes(&self, column: &str) -> Result<Vec<u8>> {
+        Ok(get!(self, column))
     }
 }
 

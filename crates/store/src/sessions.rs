@@ -1,11 +1,11 @@
 //! Login sessions. The cookie's value is stored as a hash only.
 
 use procura_token::{SessionId, TenantId, Ts, UserId};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, Tx,
     row::{Columns, joined},
+    sql::{Row, query},
 };
 
 /// A login.
@@ -39,7 +39,7 @@ impl Session {
     }
 }
 
-fn session(row: &SqliteRow) -> Result<Session> {
+fn session(row: &Row) -> Result<Session> {
     Ok(Session {
         id: row.parsed("id")?,
         user: row.parsed("user_id")?,
@@ -57,14 +57,14 @@ impl Store {
     /// The session whose cookie has this hash.
     pub async fn find_session_by_cookie(&self, cookie_hash: &str) -> Result<Option<Session>> {
         const FIND: &str = "SELECT * FROM sessions WHERE cookie_hash = $1";
-        let row = sqlx::query(FIND).bind(cookie_hash).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(cookie_hash).fetch_optional(&self.readers).await?;
         row.as_ref().map(session).transpose()
     }
 
     /// The session with this id.
     pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
         const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(session).transpose()
     }
 }
@@ -74,7 +74,7 @@ impl Tx {
     pub async fn insert_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
         const INSERT: &str = "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, \
                               acr, amr, idp, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(session.id.to_string())
             .bind(session.user.to_string())
             .bind(session.tenant.to_string())
@@ -92,7 +92,7 @@ impl Tx {
     /// The session with this id, as it is in this transaction.
     pub async fn find_session(&mut self, id: SessionId) -> Result<Option<Session>> {
         const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(session).transpose()
     }
 
@@ -101,8 +101,7 @@ impl Tx {
         const END: &str =
             "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
         let now = self.now();
-        let done =
-            sqlx::query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
-        Ok(done.rows_affected())
+        let done = query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
+        Ok(done)
     }
 }

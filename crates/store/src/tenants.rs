@@ -2,9 +2,12 @@
 
 use procura_domain::{Access, TenantStatus};
 use procura_token::{TenantId, Ts};
-use sqlx::sqlite::SqliteRow;
 
-use crate::{Result, Store, Tx, row::Columns};
+use crate::{
+    Result, Store, Tx,
+    row::Columns,
+    sql::{Row, query},
+};
 
 /// An organisation.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ pub struct Tenant {
     pub created_at: Ts,
 }
 
-fn tenant(row: &SqliteRow) -> Result<Tenant> {
+fn tenant(row: &Row) -> Result<Tenant> {
     Ok(Tenant {
         id: row.parsed("id")?,
         slug: row.text("slug")?,
@@ -44,21 +47,21 @@ impl Store {
     /// The tenant with this id.
     pub async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
         const FIND: &str = "SELECT * FROM tenants WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(tenant).transpose()
     }
 
     /// The tenant with this short name.
     pub async fn find_tenant_by_slug(&self, slug: &str) -> Result<Option<Tenant>> {
         const FIND: &str = "SELECT * FROM tenants WHERE slug = $1";
-        let row = sqlx::query(FIND).bind(slug).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(slug).fetch_optional(&self.readers).await?;
         row.as_ref().map(tenant).transpose()
     }
 
     /// Whether anything was ever stored.
     pub async fn is_empty(&self) -> Result<bool> {
         const COUNT: &str = "SELECT count(*) AS n FROM tenants";
-        Ok(sqlx::query(COUNT).fetch_one(&self.readers).await?.int("n")? == 0)
+        Ok(query(COUNT).fetch_one(&self.readers).await?.int("n")? == 0)
     }
 }
 
@@ -67,7 +70,7 @@ impl Tx {
     pub async fn insert_tenant(&mut self, tenant: &Tenant) -> Result<()> {
         const INSERT: &str = "INSERT INTO tenants (id, slug, name, status, plan, partner_access, \
                               partner_code, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(tenant.id.to_string())
             .bind(&tenant.slug)
             .bind(&tenant.name)
@@ -84,21 +87,21 @@ impl Tx {
     /// The tenant with this id, as it is in this transaction.
     pub async fn find_tenant(&mut self, id: TenantId) -> Result<Option<Tenant>> {
         const FIND: &str = "SELECT * FROM tenants WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(tenant).transpose()
     }
 
     /// The tenant with this short name.
     pub async fn find_tenant_by_slug(&mut self, slug: &str) -> Result<Option<Tenant>> {
         const FIND: &str = "SELECT * FROM tenants WHERE slug = $1";
-        let row = sqlx::query(FIND).bind(slug).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(slug).fetch_optional(self.connection()).await?;
         row.as_ref().map(tenant).transpose()
     }
 
     /// The tenant that handed out this partner code.
     pub async fn find_tenant_by_partner_code(&mut self, code: &str) -> Result<Option<Tenant>> {
         const FIND: &str = "SELECT * FROM tenants WHERE partner_code = $1";
-        let row = sqlx::query(FIND).bind(code).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(code).fetch_optional(self.connection()).await?;
         row.as_ref().map(tenant).transpose()
     }
 
@@ -110,11 +113,7 @@ impl Tx {
     ) -> Result<Option<Access>> {
         const UPDATE: &str = "UPDATE tenants SET partner_access = $2 WHERE id = $1";
         let before = self.find_tenant(id).await?.map(|tenant| tenant.partner_access);
-        sqlx::query(UPDATE)
-            .bind(id.to_string())
-            .bind(access.as_str())
-            .execute(self.connection())
-            .await?;
+        query(UPDATE).bind(id.to_string()).bind(access.as_str()).execute(self.connection()).await?;
         Ok(before)
     }
 }

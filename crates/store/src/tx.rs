@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use procura_token::{Key, Seq, Ts};
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::{
     Error, Result,
     audit::{self, ChainHash, Entry},
     revocations::{self, RevocationLog},
     row::Columns,
+    sql::{Pool, Transaction, forked, query},
 };
 
 /// A token can live this long after the entry that kills it, plus a margin; then the entry may be
@@ -19,7 +19,7 @@ pub const ENTRY_LIFE_SECS: i64 = 20 * 60;
 
 /// An open transaction.
 pub struct Tx {
-    inner: Transaction<'static, Sqlite>,
+    inner: Transaction,
     log: Arc<RevocationLog>,
     now: Ts,
     head: Seq,
@@ -37,14 +37,15 @@ pub struct Committed {
 }
 
 impl Tx {
-    pub(crate) async fn begin(
-        writer: &SqlitePool,
-        log: Arc<RevocationLog>,
-        now: Ts,
-    ) -> Result<Self> {
-        const HEAD: &str = "SELECT revocation_seq, audit_seq, audit_hash FROM head WHERE id = 1";
-        let mut inner = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(HEAD).fetch_one(&mut *inner).await?;
+    pub(crate) async fn begin(writer: &Pool, log: Arc<RevocationLog>, now: Ts) -> Result<Self> {
+        // SQLite locks by its BEGIN IMMEDIATE. On Postgres the lock on this row gives all writers of
+        // all nodes one order: what a transaction reads after it is as the one before left it.
+        const HEAD_SQLITE: &str =
+            "SELECT revocation_seq, audit_seq, audit_hash FROM head WHERE id = 1";
+        const HEAD_POSTGRES: &str =
+            "SELECT revocation_seq, audit_seq, audit_hash FROM head WHERE id = 1 FOR UPDATE";
+        let mut inner = writer.begin().await?;
+        let row = forked(HEAD_SQLITE, HEAD_POSTGRES).fetch_one(&mut inner).await?;
         let (head, audit_seq) = (Seq(row.int("revocation_seq")?), row.int("audit_seq")?);
         let audit_hash = row.parsed("audit_hash")?;
         Ok(Self {
@@ -126,16 +127,16 @@ impl Tx {
     async fn move_head(&mut self, head: Seq) -> Result<()> {
         const MOVE: &str =
             "UPDATE head SET revocation_seq = $1, audit_seq = $2, audit_hash = $3 WHERE id = 1";
-        sqlx::query(MOVE)
+        query(MOVE)
             .bind(head.0)
             .bind(self.audit_seq)
             .bind(self.audit_hash.to_string())
-            .execute(&mut *self.inner)
+            .execute(&mut self.inner)
             .await?;
         Ok(())
     }
 
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) const fn connection(&mut self) -> &mut Transaction {
         &mut self.inner
     }
 }

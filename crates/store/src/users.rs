@@ -2,11 +2,11 @@
 
 use procura_domain::{UserRole, words::UnknownWord};
 use procura_token::{TenantId, Ts, UserId};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Result, Store, Tx,
     row::{Columns, joined},
+    sql::{Row, query},
 };
 
 /// Where a person stands.
@@ -68,7 +68,7 @@ pub struct User {
     pub created_at: Ts,
 }
 
-fn user(row: &SqliteRow) -> Result<User> {
+fn user(row: &Row) -> Result<User> {
     Ok(User {
         id: row.parsed("id")?,
         tenant: row.parsed("tenant_id")?,
@@ -86,17 +86,17 @@ impl Store {
     /// The person with this login name.
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>> {
         const FIND: &str = "SELECT * FROM users WHERE email = $1";
-        let row = sqlx::query(FIND).bind(email).fetch_optional(&self.readers).await?;
+        let row = query(FIND).bind(email).fetch_optional(&self.readers).await?;
         row.as_ref().map(user).transpose()
     }
 
     /// A person of this tenant.
     pub async fn find_user(&self, tenant: TenantId, id: UserId) -> Result<Option<User>> {
         const FIND: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(tenant.to_string())
             .bind(id.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut self.within(tenant).await?)
             .await?;
         row.as_ref().map(user).transpose()
     }
@@ -104,7 +104,8 @@ impl Store {
     /// All people of a tenant.
     pub async fn list_users(&self, tenant: TenantId) -> Result<Vec<User>> {
         const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 ORDER BY id";
-        let rows = sqlx::query(LIST).bind(tenant.to_string()).fetch_all(&self.readers).await?;
+        let rows =
+            query(LIST).bind(tenant.to_string()).fetch_all(&mut self.within(tenant).await?).await?;
         rows.iter().map(user).collect()
     }
 }
@@ -115,7 +116,7 @@ impl Tx {
         const INSERT: &str = "INSERT INTO users (id, tenant_id, email, name, roles, status, \
                               password_hash, ends_at, created_at) \
                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(user.id.to_string())
             .bind(user.tenant.to_string())
             .bind(&user.email)
@@ -133,7 +134,7 @@ impl Tx {
     /// A person of this tenant, as the person is in this transaction.
     pub async fn find_user(&mut self, tenant: TenantId, id: UserId) -> Result<Option<User>> {
         const FIND: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2";
-        let row = sqlx::query(FIND)
+        let row = query(FIND)
             .bind(tenant.to_string())
             .bind(id.to_string())
             .fetch_optional(self.connection())
@@ -144,7 +145,7 @@ impl Tx {
     /// A person of whichever tenant: only for one-time values that name a person and nothing else.
     pub async fn find_user_anywhere(&mut self, id: UserId) -> Result<Option<User>> {
         const FIND: &str = "SELECT * FROM users WHERE id = $1";
-        let row = sqlx::query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(user).transpose()
     }
 
@@ -156,7 +157,7 @@ impl Tx {
         status: UserStatus,
     ) -> Result<()> {
         const UPDATE: &str = "UPDATE users SET status = $3 WHERE tenant_id = $1 AND id = $2";
-        sqlx::query(UPDATE)
+        query(UPDATE)
             .bind(tenant.to_string())
             .bind(id.to_string())
             .bind(status.as_str())
@@ -174,7 +175,7 @@ impl Tx {
     ) -> Result<()> {
         const UPDATE: &str = "UPDATE users SET password_hash = $3, status = 'active' \
                               WHERE tenant_id = $1 AND id = $2 AND status <> 'disabled'";
-        sqlx::query(UPDATE)
+        query(UPDATE)
             .bind(tenant.to_string())
             .bind(id.to_string())
             .bind(hash)
@@ -187,7 +188,7 @@ impl Tx {
     pub async fn count_other_admins(&mut self, tenant: TenantId, id: UserId) -> Result<i64> {
         const COUNT: &str = "SELECT count(*) AS n FROM users WHERE tenant_id = $1 AND id <> $2 \
                              AND status = 'active' AND ' ' || roles || ' ' LIKE '% tenant-admin %'";
-        let row = sqlx::query(COUNT)
+        let row = query(COUNT)
             .bind(tenant.to_string())
             .bind(id.to_string())
             .fetch_one(self.connection())

@@ -10,6 +10,9 @@ use url::{Host, Url};
 pub struct Config {
     /// The issuer, byte for byte as in `iss`, without a slash at the end.
     pub issuer: String,
+    /// Where the issuer is reached from here, where that is not its name: a node behind the load
+    /// balancer, an address inside the cluster. Default: the issuer itself.
+    pub address: Option<String>,
     /// This resource server's own identifier, byte for byte as in `aud`.
     pub audience: String,
     /// Signature algorithms that may be used at all. Default: ES256, `EdDSA`, RS256.
@@ -55,6 +58,7 @@ impl Config {
     pub fn new(issuer: &str, audience: &str, client_id: &str, client_secret: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
+            address: None,
             audience: audience.to_owned(),
             algorithms: vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256],
             client_id: client_id.to_owned(),
@@ -68,10 +72,23 @@ impl Config {
         }
     }
 
-    /// Checks what can be checked without the network. Answers whether the issuer is on this
+    /// The root of every request to the issuer.
+    pub(crate) fn address(&self) -> &str {
+        self.address.as_deref().unwrap_or(&self.issuer)
+    }
+
+    /// Checks what can be checked without the network. Answers whether the issuer is reached on this
     /// machine.
     pub(crate) fn check(&self) -> Result<bool, ConfigError> {
-        let url = Url::parse(&self.issuer).map_err(|_| ConfigError::Issuer)?;
+        self.check_url(&self.issuer)?;
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::NoAlgorithm);
+        }
+        self.check_url(self.address())
+    }
+
+    fn check_url(&self, text: &str) -> Result<bool, ConfigError> {
+        let url = Url::parse(text).map_err(|_| ConfigError::Issuer)?;
         let is_plain = url.scheme() == "http";
         let is_web = is_plain || url.scheme() == "https";
         if !is_web || url.query().is_some() || url.fragment().is_some() {
@@ -85,9 +102,6 @@ impl Config {
         };
         if is_plain && !is_loopback && !self.may_use_plain_http {
             return Err(ConfigError::PlainHttp);
-        }
-        if self.algorithms.is_empty() {
-            return Err(ConfigError::NoAlgorithm);
         }
         Ok(is_loopback)
     }

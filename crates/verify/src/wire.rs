@@ -26,7 +26,7 @@ pub enum Failed {
 #[derive(Debug)]
 pub struct Wire {
     client: Client,
-    issuer: String,
+    address: String,
     id: String,
     secret: String,
 }
@@ -44,7 +44,7 @@ impl Wire {
         let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
         Ok(Self {
             client: client.build().map_err(|_| ConfigError::System)?,
-            issuer: config.issuer.clone(),
+            address: config.address().to_owned(),
             // RFC 6749 §2.3.1: form-encoded before they go into Basic.
             id: encode(&config.client_id),
             secret: encode(&config.client_secret),
@@ -53,7 +53,7 @@ impl Wire {
 
     /// A GET without credentials.
     pub fn get_public(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("{}{path}", self.issuer))
+        self.client.get(format!("{}{path}", self.address))
     }
 
     /// A GET with credentials.
@@ -63,7 +63,7 @@ impl Wire {
 
     /// A POST with credentials.
     pub fn post(&self, path: &str) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.issuer)).basic_auth(&self.id, Some(&self.secret))
+        self.client.post(format!("{}{path}", self.address)).basic_auth(&self.id, Some(&self.secret))
     }
 }
 

@@ -92,7 +92,7 @@ async fn a_checkpoint_that_was_kept_elsewhere_is_a_witness_too() {
 
 /// A house with more than a handful of entries in its log.
 async fn busy_house() -> House {
-    let house = House::start();
+    let house = House::on_a_file();
     let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
     pat.switch("acme-corp", READ_BILLING).await;
     assert_eq!(pat.exchange("contoso", READ_BILLING).await.status, 400);

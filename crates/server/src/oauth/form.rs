@@ -10,8 +10,21 @@ use crate::oauth::error::OAuthError;
 
 /// The parameters, in the order in which they came. One without a value counts as left out
 /// (RFC 6749 §3.1).
+///
+/// All of them lie decoded in one text, one behind the other: a form is read with every exchange.
 #[derive(Clone, Debug, Default)]
-pub struct Form(Vec<(String, String)>);
+pub struct Form {
+    text: String,
+    parameters: Vec<Parameter>,
+}
+
+/// Where a name and its value lie: from `name` to `value`, and from there to `end`.
+#[derive(Clone, Copy, Debug)]
+struct Parameter {
+    name: usize,
+    value: usize,
+    end: usize,
+}
 
 /// More parameters than this are no honest request.
 const MAX_PARAMETERS: usize = 64;
@@ -19,28 +32,41 @@ const MAX_PARAMETERS: usize = 64;
 impl Form {
     /// Parses the text of a form or a query.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
+        let mut form =
+            Self { text: String::with_capacity(text.len()), parameters: Vec::with_capacity(16) };
         for (name, value) in url::form_urlencoded::parse(text) {
-            // Bytes that are no UTF-8 come out as U+FFFD, which no parameter of ours may contain.
-            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-                return Err(OAuthError::invalid("The request is not valid UTF-8."));
-            }
-            if parameters.iter().any(|(known, _)| *known == name) {
+            if form.iter().any(|(known, _)| known == name) {
                 return Err(OAuthError::invalid("A parameter came more than once."));
             }
-            if parameters.len() >= MAX_PARAMETERS {
+            if form.parameters.len() >= MAX_PARAMETERS {
                 return Err(OAuthError::invalid("There are too many parameters."));
             }
-            parameters.push((name.into_owned(), value.into_owned()));
+            let start = form.text.len();
+            form.text.push_str(&name);
+            form.text.push_str(&value);
+            let parameter =
+                Parameter { name: start, value: start + name.len(), end: form.text.len() };
+            form.parameters.push(parameter);
         }
-        Ok(Self(parameters))
+        // Bytes that are no UTF-8 come out as U+FFFD, which no parameter of ours may contain.
+        if form.text.contains('\u{fffd}') {
+            return Err(OAuthError::invalid("The request is not valid UTF-8."));
+        }
+        Ok(form)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().filter_map(|at| {
+            Some((self.text.get(at.name..at.value)?, self.text.get(at.value..at.end)?))
+        })
     }
 
     /// The value of a parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
+        self.iter()
+            .find(|(known, value)| *known == name && !value.is_empty())
+            .map(|(_, value)| value)
     }
 
     /// The value of a parameter that must be there.

@@ -14,8 +14,8 @@ use procura_issuer::{
     redeem::{self, Redemption},
 };
 use procura_store::clients::Client;
-use procura_token::{Purpose, Scope};
-use serde_json::json;
+use procura_token::{DelegationId, Purpose, Scope, TenantId};
+use serde::Serialize;
 
 use crate::{
     app::App,
@@ -87,17 +87,13 @@ async fn by_exchange(
     via: &Via,
 ) -> Result<Response, Refused> {
     let granted = app.issuer().exchange(&wish(client, form, via)?).await?;
-    let body = json!({
-        "access_token": granted.token.access_token,
-        "issued_token_type": ACCESS_TOKEN,
-        "token_type": "Bearer",
-        "expires_in": granted.token.expires_in,
-        "scope": granted.token.scope,
-        "tenant": granted.tenant,
-        "delegation_id": granted.delegation,
-        "delegation_expires_in": granted.delegation_expires_in,
-    });
-    Ok(Json(body).into_response())
+    Ok(answer(&Answer {
+        issued_token_type: Some(ACCESS_TOKEN),
+        tenant: Some(granted.tenant),
+        delegation_id: Some(granted.delegation),
+        delegation_expires_in: Some(granted.delegation_expires_in),
+        ..Answer::new(&granted.token)
+    }))
 }
 
 /// The parameters of an exchange (RFC 8693 §2.1), checked for syntax only.
@@ -168,7 +164,7 @@ async fn by_code(app: &App, client: &Client, form: &Form, via: &Via) -> Result<R
         code_verifier: form.get("code_verifier"),
     };
     let redeemed = app.issuer().redeem(client, redemption, via).await?;
-    Ok(answer(&redeemed.token, redeemed.id_token.as_deref()))
+    Ok(answer(&Answer { id_token: redeemed.id_token.as_deref(), ..Answer::new(&redeemed.token) }))
 }
 
 async fn by_client(
@@ -180,18 +176,45 @@ async fn by_client(
     let scope = scope(form)?.unwrap_or_default();
     let audience = audience(form)?;
     let token = app.issuer().issue_to_client(client, audience, &scope, via).await?;
-    Ok(answer(&token, None))
+    Ok(answer(&Answer::new(&token)))
 }
 
-fn answer(token: &Minted, id_token: Option<&str>) -> Response {
-    let mut body = json!({
-        "access_token": token.access_token,
-        "token_type": "Bearer",
-        "expires_in": token.expires_in,
-        "scope": token.scope,
-    });
-    if let (Some(id_token), Some(body)) = (id_token, body.as_object_mut()) {
-        body.insert("id_token".into(), id_token.into());
+/// A successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1), with what only some grants add.
+#[derive(Serialize)]
+struct Answer<'a> {
+    access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
+    token_type: &'static str,
+    /// In seconds, as all that expires here.
+    expires_in: i64,
+    scope: &'a Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegation_id: Option<DelegationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegation_expires_in: Option<i64>,
+}
+
+impl<'a> Answer<'a> {
+    fn new(token: &'a Minted) -> Self {
+        Self {
+            access_token: &token.access_token,
+            issued_token_type: None,
+            token_type: "Bearer",
+            expires_in: token.expires_in,
+            scope: &token.scope,
+            id_token: None,
+            tenant: None,
+            delegation_id: None,
+            delegation_expires_in: None,
+        }
     }
-    Json(body).into_response()
+}
+
+fn answer(answer: &Answer<'_>) -> Response {
+    Json(answer).into_response()
 }

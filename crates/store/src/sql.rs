@@ -1,0 +1,231 @@
+//! One way to run a statement on either database: the text is the same, `$n` marks the parameters,
+//! and what comes back is read by column name. Only this file knows both drivers.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    Transaction as Begun,
+    postgres::{PgArguments, PgRow},
+    query::Query as Typed,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use crate::{Error, Result};
+
+/// A pool of connections.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// An open transaction.
+pub(crate) enum Transaction {
+    Sqlite(Begun<'static, Sqlite>),
+    Postgres(Begun<'static, Postgres>),
+}
+
+/// Where a statement runs: on a connection of the transaction, or on any of the pool.
+pub(crate) enum Place<'a> {
+    SqlitePool(&'a SqlitePool),
+    PostgresPool(&'a PgPool),
+    Sqlite(&'a mut SqliteConnection),
+    Postgres(&'a mut PgConnection),
+}
+
+/// A row of an answer.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// A parameter's value. Both databases keep whole numbers in 64 bits.
+pub(crate) enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Vec<u8>),
+}
+
+/// A statement with its values.
+pub(crate) struct Query {
+    sqlite: Cow<'static, str>,
+    postgres: Cow<'static, str>,
+    values: Vec<Value>,
+}
+
+/// A statement that reads the same on both databases.
+pub(crate) fn query(text: impl Into<Cow<'static, str>>) -> Query {
+    let text = text.into();
+    Query { sqlite: text.clone(), postgres: text, values: Vec::new() }
+}
+
+/// A statement that has to be spelled differently; the reason stands beside it.
+pub(crate) const fn forked(sqlite: &'static str, postgres: &'static str) -> Query {
+    Query { sqlite: Cow::Borrowed(sqlite), postgres: Cow::Borrowed(postgres), values: Vec::new() }
+}
+
+/// Runs the statement with the driver that the place belongs to, by the named method.
+macro_rules! run {
+    ($query:expr, $place:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
+        match $place.into() {
+            Place::SqlitePool(on) => $query.for_sqlite().$method(on).await.map($sqlite),
+            Place::Sqlite(on) => $query.for_sqlite().$method(on).await.map($sqlite),
+            Place::PostgresPool(on) => $query.for_postgres().$method(on).await.map($postgres),
+            Place::Postgres(on) => $query.for_postgres().$method(on).await.map($postgres),
+        }
+    };
+}
+
+impl Query {
+    /// Gives the next parameter its value.
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// All rows.
+    pub(crate) async fn fetch_all<'a>(self, place: impl Into<Place<'a>>) -> Result<Vec<Row>> {
+        let sqlite = |rows: Vec<_>| rows.into_iter().map(Row::Sqlite).collect();
+        let postgres = |rows: Vec<_>| rows.into_iter().map(Row::Postgres).collect();
+        Ok(run!(self, place, fetch_all, sqlite, postgres)?)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn fetch_optional<'a>(
+        self,
+        place: impl Into<Place<'a>>,
+    ) -> Result<Option<Row>> {
+        let sqlite = |row: Option<_>| row.map(Row::Sqlite);
+        let postgres = |row: Option<_>| row.map(Row::Postgres);
+        Ok(run!(self, place, fetch_optional, sqlite, postgres)?)
+    }
+
+    /// The first row of a statement that always has one.
+    pub(crate) async fn fetch_one<'a>(self, place: impl Into<Place<'a>>) -> Result<Row> {
+        self.fetch_optional(place).await?.ok_or(Error::Corrupt)
+    }
+
+    /// Carries the statement out; answers how many rows it changed.
+    pub(crate) async fn execute<'a>(self, place: impl Into<Place<'a>>) -> Result<u64> {
+        Ok(run!(self, place, execute, |done| done.rows_affected(), |done| done.rows_affected())?)
+    }
+
+    fn for_sqlite(self) -> Typed<'static, Sqlite, SqliteArguments> {
+        let query = sqlx::query(AssertSqlSafe(self.sqlite));
+        self.values.into_iter().fold(query, |query, value| match value {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        })
+    }
+
+    fn for_postgres(self) -> Typed<'static, Postgres, PgArguments> {
+        let query = sqlx::query(AssertSqlSafe(self.postgres));
+        self.values.into_iter().fold(query, |query, value| match value {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        })
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(open) => open.commit().await?,
+            Self::Postgres(open) => open.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Pool {
+    /// Opens a transaction that will write.
+    pub(crate) async fn begin(&self) -> Result<Transaction> {
+        Ok(match self {
+            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Waits until every connection is closed.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl<'a> From<&'a Pool> for Place<'a> {
+    fn from(pool: &'a Pool) -> Self {
+        match pool {
+            Pool::Sqlite(pool) => Self::SqlitePool(pool),
+            Pool::Postgres(pool) => Self::PostgresPool(pool),
+        }
+    }
+}
+
+impl<'a> From<&'a mut Transaction> for Place<'a> {
+    fn from(open: &'a mut Transaction) -> Self {
+        match open {
+            Transaction::Sqlite(open) => Self::Sqlite(open),
+            Transaction::Postgres(open) => Self::Postgres(open),
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(Some(value.clone()))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&Option<String>> for Value {
+    fn from(value: &Option<String>) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(ToOwned::to_owned))
+    }
+}
+
+impl From<&Vec<u8>> for Value {
+    fn from(value: &Vec<u8>) -> Self {
+        Self::Bytes(value.clone())
+    }
+}

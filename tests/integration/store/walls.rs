@@ -1,0 +1,172 @@
+//! The second wall between tenants, on Postgres: a statement without any WHERE, run in the context of a
+//! tenant, sees only what that tenant owns or is an end of.
+
+use procura_domain::{
+    Access, Relationship, RelationshipKind, RelationshipRole, RelationshipState, TenantStatus,
+    UserRole,
+    relationship::{Approval, Conditions, Origin},
+};
+use procura_store::{
+    OpenError, Store,
+    audit::Entry,
+    tenants::Tenant,
+    users::{User, UserStatus},
+};
+use procura_tests::Postgres;
+use procura_token::{AuditId, RelationshipId, TenantId, Ts, UserId};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use super::{Empty, Location};
+
+const NOW: Ts = Ts::from_secs(1_800_000_000);
+const PARTNER: TenantId = TenantId::from_bits(1);
+const CUSTOMERS: [TenantId; 2] = [TenantId::from_bits(2), TenantId::from_bits(3)];
+
+/// One partner, two customers, a person, an edge and an audit entry of each.
+async fn world(empty: &Empty) -> Store {
+    let store = empty.open().await;
+    let mut tx = store.begin(NOW).await.unwrap();
+    for (n, id) in [PARTNER].into_iter().chain(CUSTOMERS).enumerate() {
+        let tenant = Tenant {
+            id,
+            slug: format!("t{n}"),
+            name: format!("Tenant {n}"),
+            status: TenantStatus::Active,
+            plan: "standard".into(),
+            partner_access: Access::On,
+            partner_code: format!("code {n}"),
+            created_at: NOW,
+        };
+        tx.insert_tenant(&tenant).await.unwrap();
+        let user = User {
+            id: UserId::from_bits(n as u128),
+            tenant: id,
+            email: format!("u{n}@t.test"),
+            name: format!("Person {n}"),
+            roles: vec![UserRole::TenantAdmin],
+            status: UserStatus::Active,
+            password_hash: None,
+            ends_at: None,
+            created_at: NOW,
+        };
+        tx.insert_user(&user).await.unwrap();
+        let entry = Entry::new(AuditId::from_bits(n as u128), NOW, "test", "ok");
+        tx.audit(Entry { target_tenant_id: Some(id), ..entry });
+    }
+    for (n, customer) in CUSTOMERS.into_iter().enumerate() {
+        let edge = Relationship {
+            id: RelationshipId::from_bits(n as u128),
+            partner: PARTNER,
+            customer,
+            kind: RelationshipKind::Manages,
+            origin: Origin::Granted,
+            role: RelationshipRole::MspFull,
+            custom_permissions: None,
+            state: RelationshipState::Active,
+            suspended_by: None,
+            starts_at: None,
+            ends_at: None,
+            access: Access::On,
+            approval: Approval::Standing,
+            conditions: Conditions::default(),
+            version: 1,
+        };
+        tx.insert_relationship(&edge, None).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store
+}
+
+/// The rows of a table that a context sees.
+async fn seen(connection: &mut PgConnection, context: Option<&str>, table: &str) -> i64 {
+    let mut open = connection.begin().await.unwrap();
+    if let Some(context) = context {
+        let enter = sqlx::query("SELECT set_config('procura.tenant', $1, true)");
+        enter.bind(context).execute(&mut *open).await.unwrap();
+    }
+    let count = AssertSqlSafe(format!("SELECT count(*) AS n FROM {table}"));
+    sqlx::query(count).fetch_one(&mut *open).await.unwrap().get("n")
+}
+
+#[tokio::test]
+async fn a_statement_without_a_where_sees_one_tenant_only() {
+    let empty = Empty::postgres();
+    let _store = world(&empty).await;
+    let mut connection = PgConnection::connect(empty.url()).await.unwrap();
+    let (msp, acme) = (PARTNER.to_string(), CUSTOMERS[0].to_string());
+    for (table, everybody, partner, customer) in
+        [("users", 3, 1, 1), ("relationships", 2, 2, 1), ("audit", 3, 1, 1)]
+    {
+        let mut see = async |context| seen(&mut connection, context, table).await;
+        assert_eq!(see(Some("*")).await, everybody, "{table}: where all is looked at");
+        assert_eq!(see(Some(&msp)).await, partner, "{table}: the partner");
+        assert_eq!(see(Some(&acme)).await, customer, "{table}: a customer");
+        assert_eq!(see(Some("ten_nobody")).await, 0, "{table}: a stranger");
+        assert_eq!(see(None).await, 0, "{table}: without a context");
+    }
+}
+
+/// Tables that hold nothing of a single tenant, or only one-time values that nobody lists.
+const COMMON: &[&str] = &[
+    "_sqlx_migrations",
+    "audit_checkpoints",
+    "authorization_codes",
+    "consents",
+    "head",
+    "interactions",
+    "invitations",
+    "resource_servers",
+    "revocations",
+    "signing_keys",
+    "tenants",
+];
+
+#[tokio::test]
+async fn every_table_of_a_tenant_has_its_wall() {
+    let empty = Empty::postgres();
+    empty.open().await.close().await;
+    let mut connection = PgConnection::connect(empty.url()).await.unwrap();
+    let tables = sqlx::query(
+        "SELECT c.relname::text AS name, c.relrowsecurity AND c.relforcerowsecurity AS has_wall \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = 'public' AND c.relkind = 'r' ORDER BY 1",
+    );
+    for row in tables.fetch_all(&mut connection).await.unwrap() {
+        let (name, has_wall): (String, bool) = (row.get("name"), row.get("has_wall"));
+        assert_eq!(has_wall, !COMMON.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_reads_run_behind_the_wall() {
+    let empty = Empty::postgres();
+    let store = world(&empty).await;
+    let mut connection = PgConnection::connect(empty.url()).await.unwrap();
+    let [acme, globex] = CUSTOMERS;
+    assert_eq!(store.list_users(acme).await.unwrap().len(), 1);
+    assert_eq!(store.list_managing(acme).await.unwrap().len(), 1);
+    assert_eq!(store.list_managed(PARTNER).await.unwrap().len(), 2);
+    // Now the wall of the table is closed for this tenant: what still sees it has passed the wall.
+    for table in ["users", "relationships"] {
+        let owners = if table == "users" { "tenant_id" } else { "customer_id" };
+        let close = format!(
+            "CREATE POLICY closed ON {table} AS RESTRICTIVE USING ({owners} <> '{acme}' \
+             OR current_setting('procura.tenant', true) = '*')"
+        );
+        sqlx::query(AssertSqlSafe(close)).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(store.list_users(acme).await.unwrap().len(), 0);
+    assert!(store.find_user(acme, UserId::from_bits(1)).await.unwrap().is_none());
+    assert_eq!(store.list_managing(acme).await.unwrap().len(), 0);
+    assert!(store.find_relationship(acme, RelationshipId::from_bits(0)).await.unwrap().is_none());
+    assert_eq!(store.list_users(globex).await.unwrap().len(), 1, "the neighbour is untouched");
+}
+
+#[tokio::test]
+async fn a_role_that_passes_walls_is_refused() {
+    let database = Empty::postgres();
+    let name = database.url().split('/').nth(3).unwrap().split('?').next().unwrap().to_owned();
+    let superuser = Location::Postgres(Postgres::shared().url("postgres", &name));
+    assert_eq!(Store::open(superuser).await.err(), Some(OpenError::NoWalls));
+    assert!(Store::open(Location::Postgres(database.url().to_owned())).await.is_ok());
+}
