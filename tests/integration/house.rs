@@ -56,6 +56,7 @@ const NO_NAMES: &[&str] =
 
 /// What may stand at the top level. Names in `.gitignore` may too: they are nobody's work.
 const TOP_LEVEL: &[&str] = &[
+    ".cargo",
     ".ci",
     ".editorconfig",
     ".git",

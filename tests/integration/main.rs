@@ -12,6 +12,7 @@
 )]
 
 mod house;
+mod nodes;
 mod pages;
 mod protocol;
 mod store;

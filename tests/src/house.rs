@@ -128,6 +128,12 @@ impl House {
         Self { process: Some(process), options, listen, folder, world }
     }
 
+    /// Starts a server without the demo world, in a folder that goes with it.
+    pub fn bare(options: &HouseOptions) -> (Process, Scratch) {
+        let folder = Scratch::new();
+        (start(&folder, "127.0.0.1:0", options, &["serve"]), folder)
+    }
+
     /// Starts another node of the same deployment: the same database, master key and issuer.
     #[must_use]
     pub fn another_node(&self) -> Self {
@@ -302,13 +308,20 @@ impl World {
     }
 
     pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        self.try_token(form).await.expect("the server answers")
+    }
+
+    /// `None` where the server is gone.
+    pub async fn try_token(&self, form: &[(&str, &str)]) -> Option<Answer> {
         let portal = self.client("portal");
         let request = self
             .http
             .post(format!("{}/oauth2/token", self.url))
             .basic_auth(&portal.client_id, portal.client_secret.as_ref())
             .form(form);
-        Answer::of(request.send().await.expect("the server answers")).await
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, text: response.text().await.ok()? })
     }
 
     pub async fn api(

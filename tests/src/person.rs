@@ -212,6 +212,11 @@ impl Person {
         self.exchange_with(tenant, scope, &[]).await
     }
 
+    /// The same; `None` where the server is gone.
+    pub async fn try_exchange(&self, tenant: &str, scope: &str) -> Option<Answer> {
+        self.world.try_token(&exchange_form(&self.home, tenant, scope)).await
+    }
+
     /// Asks for a delegated token with more parameters.
     pub async fn exchange_with(&self, tenant: &str, scope: &str, more: &[(&str, &str)]) -> Answer {
         let mut form = exchange_form(&self.home, tenant, scope);

@@ -15,6 +15,8 @@ use crate::connect::{ACQUIRE_TIMEOUT, OpenError};
 const OLDEST: i32 = 150_000;
 /// Another node may be migrating: so long a start waits for it.
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(5);
+/// A connection that was used so lately is taken to be alive.
+const FRESH: Duration = Duration::from_millis(100);
 /// What every connection asks of the server. Nobody waits longer than three seconds for an answer, so
 /// no statement may; and a node that was stopped in the middle of a transaction must not keep the
 /// head row from the others. `procura.tenant` is the context of the row-level policies: `*` sees all.
@@ -42,6 +44,9 @@ pub(crate) struct Opened {
 /// of two nodes that start together one migrates, and each migration is a transaction, so that one
 /// that dies half way leaves nothing.
 pub(crate) async fn open(url: &str) -> Result<Opened, OpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(OpenError::Url);
+    }
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
     let migrating = options.clone().options([("procura.tenant", "*")]);
     let migrated = async {
@@ -63,6 +68,15 @@ pub(crate) async fn open(url: &str) -> Result<Opened, OpenError> {
             .idle_timeout(Duration::from_mins(10))
             .max_lifetime(Duration::from_hours(1))
             .test_before_acquire(false)
+            // The server may have gone and come back since: then the old connections are dead.
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options.clone())
     };
     let pools = tokio::try_join!(pool(8), pool(4), pool(2), pool(1));
