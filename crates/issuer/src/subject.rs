@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use procura_token::{
-    Algorithm, KeySet, Rejection, Ts, crypto,
+    Algorithm, KeySet, Rejection, Ts,
     jws::{Expected, Genuine},
 };
 use quick_cache::sync::Cache as QuickCache;
 
 use crate::Issuer;
 
-/// Verified tokens by the SHA-256 of their text. What is kept is only that form, signature and claims
+/// Verified tokens by their text: a digest of it would cost more than the rest of the lookup. What is kept is only that form, signature and claims
 /// were good; time and revocation are checked again at every use.
-pub(crate) struct Cache(QuickCache<[u8; 32], (Arc<KeySet>, Arc<Genuine>)>);
+pub(crate) struct Cache(QuickCache<Box<str>, (Arc<KeySet>, Arc<Genuine>)>);
 
 impl Default for Cache {
     fn default() -> Self {
@@ -31,15 +31,14 @@ impl Issuer {
             leeway_secs: 1,
         };
         let keys = self.0.keys.verifying();
-        let digest = crypto::sha256(&[token.as_bytes()]);
-        if let Some((verified_with, genuine)) = self.0.subjects.0.get(&digest)
+        if let Some((verified_with, genuine)) = self.0.subjects.0.get(token)
             && Arc::ptr_eq(&verified_with, &keys)
         {
             expected.claims(&genuine.claims, now)?;
             return Ok(genuine);
         }
         let genuine = Arc::new(expected.access_token(token, &keys, now)?);
-        self.0.subjects.0.insert(digest, (keys, Arc::clone(&genuine)));
+        self.0.subjects.0.insert(token.into(), (keys, Arc::clone(&genuine)));
         Ok(genuine)
     }
 }

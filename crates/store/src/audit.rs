@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::{
     Result, Store,
-    row::{Columns, json, json_list},
-    sql::{Query, Row, Transaction, Value, forked, query},
+    row::{Columns, json},
+    sql::{ManyRows, Query, Row, Transaction, Value, forked, query},
 };
 
 /// SHA-256 of an entry and of everything before it.
@@ -190,32 +190,42 @@ pub(crate) fn chain(entries: Vec<Entry>, seq: &mut i64, tail: &mut ChainHash) ->
         .collect()
 }
 
-/// One statement for any number of entries: several times cheaper than one each.
-pub(crate) async fn insert(open: &mut Transaction, entries: &[Chained]) -> Result<()> {
-    // Each database takes a list apart in its own way.
-    const INSERT_SQLITE: &str = "WITH e AS MATERIALIZED (SELECT value AS v FROM json_each($1)) \
-        INSERT INTO audit (seq, id, at, action, result, reason, actor_user_id, \
-        actor_tenant_id, target_tenant_id, relationship_id, delegation_id, jti, client_id, ip, \
-        request_id, resource_type, resource_id, purpose, details, prev_hash, hash) \
-        SELECT v->>'$.seq', v->>'$.entry.id', v->>'$.entry.at', \
-        v->>'$.entry.action', v->>'$.entry.result', v->>'$.entry.reason', \
-        v->>'$.entry.actor_user_id', v->>'$.entry.actor_tenant_id', \
-        v->>'$.entry.target_tenant_id', v->>'$.entry.relationship_id', \
-        v->>'$.entry.delegation_id', v->>'$.entry.jti', v->>'$.entry.client_id', \
-        v->>'$.entry.ip', v->>'$.entry.request_id', v->>'$.entry.resource_type', \
-        v->>'$.entry.resource_id', v->>'$.entry.purpose', v->>'$.entry.details', \
-        v->>'$.prev_hash', v->>'$.hash' FROM e";
-    const INSERT_POSTGRES: &str = "INSERT INTO audit (seq, id, at, action, result, reason, \
-        actor_user_id, actor_tenant_id, target_tenant_id, relationship_id, delegation_id, jti, \
-        client_id, ip, request_id, resource_type, resource_id, purpose, details, prev_hash, hash) \
-        SELECT c.seq, e.*, c.prev_hash, c.hash FROM jsonb_to_recordset($1::text::jsonb) \
-        AS c(seq bigint, entry jsonb, prev_hash text, hash text), \
-        LATERAL jsonb_to_record(c.entry) AS e(id text, at bigint, action text, result text, \
-        reason text, actor_user_id text, actor_tenant_id text, target_tenant_id text, \
-        relationship_id text, delegation_id text, jti text, client_id text, ip text, \
-        request_id text, resource_type text, resource_id text, purpose text, details text)";
-    forked(INSERT_SQLITE, INSERT_POSTGRES).bind(json_list(entries, 1024)?).execute(open).await?;
-    Ok(())
+static INSERT: ManyRows = ManyRows::new(
+    "INSERT INTO audit (seq, id, at, action, result, reason, actor_user_id, actor_tenant_id, \
+     target_tenant_id, relationship_id, delegation_id, jti, client_id, ip, request_id, \
+     resource_type, resource_id, purpose, details, prev_hash, hash) VALUES ",
+    21,
+    "",
+);
+
+pub(crate) async fn insert(open: &mut Transaction, entries: Vec<Chained>) -> Result<()> {
+    let mut values = Vec::with_capacity(INSERT.columns() * entries.len());
+    for Chained { seq, entry, prev_hash, hash } in entries {
+        values.extend([
+            Value::from(seq),
+            Value::from(entry.id.to_string()),
+            Value::from(entry.at.0),
+            Value::from(entry.action),
+            Value::from(entry.result),
+            Value::from(entry.reason),
+            Value::from(entry.actor_user_id.map(|id| id.to_string())),
+            Value::from(entry.actor_tenant_id.map(|id| id.to_string())),
+            Value::from(entry.target_tenant_id.map(|id| id.to_string())),
+            Value::from(entry.relationship_id.map(|id| id.to_string())),
+            Value::from(entry.delegation_id.map(|id| id.to_string())),
+            Value::from(entry.jti),
+            Value::from(entry.client_id.map(|id| id.to_string())),
+            Value::from(entry.ip),
+            Value::from(entry.request_id),
+            Value::from(entry.resource_type),
+            Value::from(entry.resource_id),
+            Value::from(entry.purpose),
+            Value::from(entry.details),
+            Value::from(prev_hash),
+            Value::from(hash),
+        ]);
+    }
+    INSERT.execute(values, open).await
 }
 
 /// Which entries to list, newest first. Every field narrows.

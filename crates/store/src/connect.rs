@@ -144,7 +144,7 @@ impl Store {
         let Pool::Postgres(pool) = &self.readers else {
             return Ok(Within::Anywhere(self.readers.clone()));
         };
-        let mut open = Transaction::Postgres(pool.begin().await?);
+        let mut open = Transaction::Postgres(Box::pin(pool.begin()).await?);
         query(ENTER_POSTGRES).bind(tenant.to_string()).fetch_one(&mut open).await?;
         Ok(Within::Walled(open))
     }

@@ -4,15 +4,14 @@ use procura_domain::{
     Facts, Relationship,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
 };
-use procura_token::{DelegationId, SessionId, TenantId, Ts, UserId};
-use serde::Serialize;
+use procura_token::{DelegationId, Ts};
 
 use crate::{
     Error, Result,
     ledger::Exchange,
     relationships::relationship,
-    row::{Columns, json_list},
-    sql::{Row, Transaction, forked},
+    row::Columns,
+    sql::{ManyRows, Row, Transaction, Value},
 };
 
 /// The facts of one exchange, and the delegations that already run.
@@ -22,46 +21,31 @@ pub(crate) struct Loaded {
     pub running: Vec<(procura_token::RelationshipId, DelegationId, Ts)>,
 }
 
-#[derive(Serialize)]
-struct Question<'a> {
-    client: &'a str,
-    session: SessionId,
-    user_id: UserId,
-    home: TenantId,
-    audience: &'a str,
-    target: Option<TenantId>,
-    slug: Option<&'a str>,
-}
-
-/// What both databases do with the questions, once they have taken the list of them apart.
-macro_rules! load {
-    ($questions:literal) => {
-        concat!(
-            $questions,
-            "SELECT w.ix, \
-            c.status AS client_status, c.version AS client_version, \
-            s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
-            u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
-            h.status AS home_status, \
-            a.accepts_delegated, a.permissions AS audience_permissions, \
-            t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
-            r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
-            r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
-            r.approval, r.conditions, r.version, \
-            d.id AS delegation_id, d.ends_at AS delegation_ends_at \
-            FROM w \
-            LEFT JOIN clients c ON c.id = w.client \
-            LEFT JOIN sessions s ON s.id = w.session AND s.user_id = w.user_id \
-            LEFT JOIN users u ON u.id = w.user_id AND u.tenant_id = w.home \
-            LEFT JOIN tenants h ON h.id = w.home \
-            LEFT JOIN resource_servers a ON a.audience = w.audience \
-            LEFT JOIN tenants t ON t.id = coalesce(w.target, (SELECT id FROM tenants WHERE slug = w.slug)) \
-            LEFT JOIN relationships r ON r.partner_id = h.id AND r.customer_id = t.id AND r.is_current = 1 \
-            LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
-                AND d.client_id = c.id AND d.ended_at IS NULL"
-        )
-    };
-}
+static LOAD: ManyRows = ManyRows::new(
+    "WITH w (ix, client, session, user_id, home, audience, target, slug) AS MATERIALIZED (VALUES ",
+    8,
+    ") SELECT w.ix, \
+     c.status AS client_status, c.version AS client_version, \
+     s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
+     u.status AS user_status, u.ends_at AS user_ends_at, u.roles AS user_roles, \
+     h.status AS home_status, \
+     a.accepts_delegated, a.permissions AS audience_permissions, \
+     t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
+     r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
+     r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
+     r.approval, r.conditions, r.version, \
+     d.id AS delegation_id, d.ends_at AS delegation_ends_at \
+     FROM w \
+     LEFT JOIN clients c ON c.id = w.client \
+     LEFT JOIN sessions s ON s.id = w.session AND s.user_id = w.user_id \
+     LEFT JOIN users u ON u.id = w.user_id AND u.tenant_id = w.home \
+     LEFT JOIN tenants h ON h.id = w.home \
+     LEFT JOIN resource_servers a ON a.audience = w.audience \
+     LEFT JOIN tenants t ON t.id = coalesce(w.target, (SELECT id FROM tenants WHERE slug = w.slug)) \
+     LEFT JOIN relationships r ON r.partner_id = h.id AND r.customer_id = t.id AND r.is_current = 1 \
+     LEFT JOIN delegations d ON d.session_id = s.id AND d.relationship_id = r.id \
+     AND d.client_id = c.id AND d.ended_at IS NULL",
+);
 
 /// Loads the facts of all exchanges in one statement, in their order.
 ///
@@ -72,27 +56,16 @@ pub(crate) async fn load(
     open: &mut Transaction,
     exchanges: &[&Exchange],
 ) -> Result<Vec<Option<Loaded>>> {
-    const LOAD_SQLITE: &str = load!(
-        "WITH w AS MATERIALIZED (SELECT key AS ix, value->>'$.client' AS client, \
-        value->>'$.session' AS session, value->>'$.user_id' AS user_id, value->>'$.home' AS home, \
-        value->>'$.audience' AS audience, value->>'$.target' AS target, value->>'$.slug' AS slug \
-        FROM json_each($1)) "
-    );
-    const LOAD_POSTGRES: &str = load!(
-        "WITH w AS MATERIALIZED (SELECT q.ix - 1 AS ix, q.client, q.session, q.user_id, q.home, \
-        q.audience, q.target, q.slug FROM ROWS FROM (jsonb_to_recordset($1::text::jsonb) \
-        AS (client text, session text, user_id text, home text, audience text, target text, \
-        slug text)) WITH ORDINALITY AS q(client, session, user_id, home, audience, target, slug, \
-        ix)) "
-    );
-    let questions: Vec<_> = exchanges.iter().map(|exchange| question(exchange)).collect();
-    let rows = forked(LOAD_SQLITE, LOAD_POSTGRES)
-        .bind(json_list(&questions, 384)?)
-        .fetch_all(open)
-        .await?;
+    let mut values = Vec::with_capacity(LOAD.columns() * exchanges.len());
+    for (ix, exchange) in exchanges.iter().enumerate() {
+        values.extend(question(i64::try_from(ix).map_err(|_| Error::Corrupt)?, exchange));
+    }
+    let rows = LOAD.fetch_all(values, open).await?;
     let mut loaded: Vec<Result<Option<Loaded>>> = exchanges.iter().map(|_| Ok(None)).collect();
     for row in &rows {
-        let ix = usize::try_from(row.int("ix")?).map_err(|_| Error::Corrupt)?;
+        // A row of nothing stands in for a question that nobody asked.
+        let Some(ix) = row.opt_int("ix")? else { continue };
+        let ix = usize::try_from(ix).map_err(|_| Error::Corrupt)?;
         let exchange = exchanges.get(ix).ok_or(Error::Corrupt)?;
         let slot = loaded.get_mut(ix).ok_or(Error::Corrupt)?;
         if let Ok(known) = slot {
@@ -115,16 +88,17 @@ fn add(known: Option<Loaded>, row: &Row, exchange: &Exchange) -> Result<Loaded> 
     Ok(loaded)
 }
 
-fn question(exchange: &Exchange) -> Question<'_> {
-    Question {
-        client: exchange.client.id.as_str(),
-        session: exchange.session,
-        user_id: exchange.wish.user,
-        home: exchange.wish.home,
-        audience: &exchange.audience,
-        target: exchange.wish.target,
-        slug: exchange.target_slug.as_deref(),
-    }
+fn question(ix: i64, exchange: &Exchange) -> [Value; 8] {
+    [
+        Value::from(ix),
+        Value::from(exchange.client.id.as_str()),
+        Value::from(exchange.session.to_string()),
+        Value::from(exchange.wish.user.to_string()),
+        Value::from(exchange.wish.home.to_string()),
+        Value::from(&exchange.audience),
+        Value::from(exchange.wish.target.map(|id| id.to_string())),
+        Value::from(&exchange.target_slug),
+    ]
 }
 
 fn facts(row: &Row, exchange: &Exchange) -> Result<Facts> {

@@ -8,7 +8,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use procura_domain::{Limits, Mandate, Refusal, Wish, decide, relationship::Conditions};
 use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
-use serde::Serialize;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -20,8 +19,7 @@ use crate::{
     clients::Client,
     facts::{self, Loaded},
     revocations::RevocationLog,
-    row::json,
-    sql::{Pool, Transaction, forked},
+    sql::{ManyRows, Pool, Transaction, Value},
 };
 
 /// As many jobs may wait; more are refused at once instead of being left to time out.
@@ -234,7 +232,7 @@ fn settle(
                     session: exchange.session,
                     relationship: mandate.relationship,
                     client: exchange.client.id.to_string(),
-                    user_id: wish.user,
+                    user: wish.user,
                     actor_tenant: wish.home,
                     tenant: mandate.tenant,
                     started_at: entry.at,
@@ -249,14 +247,21 @@ fn settle(
     }
 }
 
+static INSERT: ManyRows = ManyRows::new(
+    "INSERT INTO delegations (id, session_id, relationship_id, client_id, user_id, \
+     actor_tenant_id, tenant_id, started_at, ends_at) VALUES ",
+    9,
+    " ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
+     DO UPDATE SET ends_at = excluded.ends_at",
+);
+
 /// A delegation that starts, or whose end moved.
-#[derive(Serialize)]
 struct Row {
     id: DelegationId,
     session: SessionId,
     relationship: RelationshipId,
     client: String,
-    user_id: procura_token::UserId,
+    user: procura_token::UserId,
     actor_tenant: procura_token::TenantId,
     tenant: procura_token::TenantId,
     started_at: Ts,
@@ -286,27 +291,20 @@ impl Starting {
     }
 
     async fn insert(self, open: &mut Transaction) -> Result<()> {
-        // Each database takes a list apart in its own way.
-        const INSERT_SQLITE: &str = "INSERT INTO delegations (id, session_id, relationship_id, \
-            client_id, user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
-            SELECT value->>'$.id', value->>'$.session', value->>'$.relationship', value->>'$.client', \
-            value->>'$.user_id', value->>'$.actor_tenant', value->>'$.tenant', value->>'$.started_at', \
-            value->>'$.ends_at' FROM json_each($1) WHERE true \
-            ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
-            DO UPDATE SET ends_at = excluded.ends_at";
-        const INSERT_POSTGRES: &str = "INSERT INTO delegations (id, session_id, relationship_id, \
-            client_id, user_id, actor_tenant_id, tenant_id, started_at, ends_at) \
-            SELECT d.id, d.session, d.relationship, d.client, d.user_id, d.actor_tenant, d.tenant, \
-            d.started_at, d.ends_at FROM jsonb_to_recordset($1::text::jsonb) \
-            AS d(id text, session text, relationship text, client text, user_id text, \
-            actor_tenant text, tenant text, started_at bigint, ends_at bigint) \
-            ON CONFLICT (session_id, relationship_id, client_id) WHERE ended_at IS NULL \
-            DO UPDATE SET ends_at = excluded.ends_at";
-        if self.0.is_empty() {
-            return Ok(());
+        let mut values = Vec::with_capacity(INSERT.columns() * self.0.len());
+        for row in self.0.into_values() {
+            values.extend([
+                Value::from(row.id.to_string()),
+                Value::from(row.session.to_string()),
+                Value::from(row.relationship.to_string()),
+                Value::from(row.client),
+                Value::from(row.user.to_string()),
+                Value::from(row.actor_tenant.to_string()),
+                Value::from(row.tenant.to_string()),
+                Value::from(row.started_at.0),
+                Value::from(row.ends_at.0),
+            ]);
         }
-        let rows: Vec<_> = self.0.into_values().collect();
-        forked(INSERT_SQLITE, INSERT_POSTGRES).bind(json(&rows)?).execute(open).await?;
-        Ok(())
+        INSERT.execute(values, open).await
     }
 }

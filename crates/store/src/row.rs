@@ -105,11 +105,3 @@ pub(crate) fn joined<T: ToString>(words: &[T]) -> String {
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|_| Error::Corrupt)
 }
-
-/// JSON for a statement that takes many rows at once; `each` is how many bytes a row takes about, so
-/// that the text is not moved again and again while it grows.
-pub(crate) fn json_list<T: serde::Serialize>(rows: &[T], each: usize) -> Result<String> {
-    let mut text = Vec::with_capacity(each.saturating_mul(rows.len()));
-    serde_json::to_writer(&mut text, rows).map_err(|_| Error::Corrupt)?;
-    String::from_utf8(text).map_err(|_| Error::Corrupt)
-}

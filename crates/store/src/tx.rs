@@ -112,7 +112,7 @@ impl Tx {
                     &mut self.audit_seq,
                     &mut self.audit_hash,
                 );
-                audit::insert(&mut self.inner, &chained).await?;
+                audit::insert(&mut self.inner, chained).await?;
             }
             revocations::insert(&mut self.inner, &self.revocations, self.now).await?;
             let head = self.revocations.last().map_or(self.head, |entry| entry.seq);

@@ -45,7 +45,7 @@ fn a_database_that_cannot_be_used_is_one_clear_line() {
         let file = house_data.path().join("url");
         std::fs::write(&file, &url).unwrap();
         let config = house_data.path().join("procura.toml");
-        let text = format!("[database]\nurl_file = {:?}\n[log]\nfilter = \"off\"\n", file);
+        let text = format!("[database]\nurl_file = {file:?}\n[log]\nfilter = \"off\"\n");
         std::fs::write(&config, text).unwrap();
         let config = config.to_str().unwrap();
         let ended =
