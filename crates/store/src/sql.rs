@@ -72,7 +72,7 @@ pub(crate) struct ManyRows {
     before: &'static str,
     columns: usize,
     after: &'static str,
-    texts: [OnceLock<String>; ManyRows::MAX_POWER + 1],
+    texts: [OnceLock<(String, String)>; ManyRows::MAX_POWER + 1],
 }
 
 impl ManyRows {
@@ -101,7 +101,7 @@ impl ManyRows {
             let power = power.min(Self::MAX_POWER);
             let rest = values.split_off((self.columns << power).min(values.len()));
             let now = std::mem::replace(&mut values, rest);
-            Query { values: now, ..query(self.text(power)?) }.execute(&mut *open).await?;
+            Query { values: now, ..self.of(power)? }.execute(&mut *open).await?;
         }
         Ok(())
     }
@@ -118,22 +118,27 @@ impl ManyRows {
             let above = values.get(values.len().saturating_sub(self.columns));
             values.push(above.ok_or(Error::Corrupt)?.absent());
         }
-        let query = query(self.text(rows.ilog2() as usize)?);
-        Query { values, ..query }.fetch_all(open).await
+        Query { values, ..self.of(rows.ilog2() as usize)? }.fetch_all(open).await
     }
 
-    fn text(&'static self, power: usize) -> Result<&'static str> {
+    /// SQLite looks the name of each parameter up in a list of all of them: there they have none.
+    fn of(&'static self, power: usize) -> Result<Query> {
         let kept = self.texts.get(power).ok_or(Error::Corrupt)?;
-        Ok(kept.get_or_init(|| {
-            let parameter = |n: usize| format!("${n}");
-            let row = |n: usize| {
-                let first = n * self.columns + 1;
-                let row: Vec<_> = (first..first + self.columns).map(parameter).collect();
-                format!("({})", row.join(", "))
-            };
-            let rows: Vec<_> = (0..1 << power).map(row).collect();
-            format!("{}{}{}", self.before, rows.join(", "), self.after)
-        }))
+        let (sqlite, postgres) = kept.get_or_init(|| {
+            let rows = 1 << power;
+            (self.text(rows, |_| "?".to_owned()), self.text(rows, |n| format!("${n}")))
+        });
+        Ok(forked(sqlite, postgres))
+    }
+
+    fn text(&self, rows: usize, parameter: impl Fn(usize) -> String) -> String {
+        let row = |n: usize| {
+            let first = n * self.columns + 1;
+            let row: Vec<_> = (first..first + self.columns).map(&parameter).collect();
+            format!("({})", row.join(", "))
+        };
+        let rows: Vec<_> = (0..rows).map(row).collect();
+        format!("{}{}{}", self.before, rows.join(", "), self.after)
     }
 }
 
