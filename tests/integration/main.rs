@@ -12,6 +12,7 @@
 )]
 
 mod house;
+mod operation;
 mod pages;
 mod protocol;
 mod walkthrough;

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, Person, RawAnswer, Visitor,
-    process::{Ended, Process, command, run},
+    process::{Ended, Process, command, command_with_few_files, run},
     raw,
     scratch::Scratch,
 };
@@ -61,6 +61,8 @@ pub struct HouseOptions {
     pub is_restarted: bool,
     /// Settings by environment variables.
     pub environment: Vec<(&'static str, String)>,
+    /// The most files that it may have open.
+    pub open_files: Option<u32>,
 }
 
 /// A running server. Its folder goes when it goes.
@@ -271,7 +273,10 @@ impl World {
 }
 
 fn start(folder: &Scratch, listen: &str, options: &HouseOptions) -> Process {
-    let mut command = command("procura");
+    let mut command = match options.open_files {
+        Some(files) => command_with_few_files("procura", files),
+        None => command("procura"),
+    };
     command.args(["dev", "--demo", "--listen", listen, "--data"]).arg(data_in(folder));
     command.envs(options.environment.iter().map(|(name, value)| (name, value)));
     Process::start("procura", command)

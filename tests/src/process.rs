@@ -72,6 +72,20 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
+/// The same, with a low limit of open files, which only a shell can set without unsafe code.
+pub(crate) fn command_with_few_files(name: &str, files: u32) -> Command {
+    let binary = command(name);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+    shell.arg(binary.get_program()).stdin(Stdio::null());
+    for (variable, value) in binary.get_envs() {
+        if value.is_none() {
+            shell.env_remove(variable);
+        }
+    }
+    shell
+}
+
 impl Process {
     /// Starts it and waits for its line `NAME ready on URL`.
     pub(crate) fn start(name: &'static str, mut command: Command) -> Self {

@@ -11,8 +11,10 @@ mod demo;
 mod failure;
 mod keys;
 mod oauth;
+mod pulse;
 mod revocations;
 mod routes;
+mod serve;
 mod start;
 
 use std::process::ExitCode;

@@ -1,8 +1,7 @@
 //! Wiring: from a configuration to a running server, and its end.
 
-use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, path::Path, time::Duration};
 
-use axum::serve::ListenerExt;
 use procura_domain::Limits;
 use procura_issuer::{Environment, Issuer, Settings};
 use procura_store::{Location, Store};
@@ -19,14 +18,13 @@ use crate::{
     demo,
     failure::Failure,
     keys, routes,
+    serve::{Bounds, GRACE, serve as serve_requests},
 };
 
 /// A verifier that hears nothing for longer is on its own.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Old entries are put away, and the audit log is sealed, this often.
 const UPKEEP: Duration = Duration::from_mins(1);
-/// Requests under way have this long when the server stops.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(config: Config, is_demo: bool) -> Result<(), Failure> {
@@ -69,21 +67,13 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
     let app = routes::routes(App::new(issuer.clone(), heartbeat, stopping.clone()));
     println!("procura ready on http://{address}");
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let mut until_stopped = stopping.clone();
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = until_stopped.wait_for(|is_stopping| *is_stopping).await;
-        });
-    let server = tokio::spawn(server.into_future());
+    let bounds =
+        Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));
+    let server = tokio::spawn(serve_requests(listener, app, bounds, stopping.clone()));
     wait_for_signal().await?;
     stop.send_replace(true);
     // Feeds end at once; what else is under way may finish.
-    let _ = tokio::time::timeout(GRACE, server).await;
+    let _ = server.await;
     let _ = tokio::time::timeout(GRACE, upkeep).await;
     issuer.store().close().await;
     Ok(())
