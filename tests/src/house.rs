@@ -140,6 +140,11 @@ impl House {
         &self.world.issuer
     }
 
+    /// The private listener, where the settings ask for one.
+    pub fn private_url(&self) -> &str {
+        self.process.as_ref().expect("it runs").other_url("metrics")
+    }
+
     /// What was seeded.
     pub fn demo(&self) -> &Demo {
         &self.world.demo

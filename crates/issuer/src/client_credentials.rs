@@ -74,6 +74,7 @@ impl Issuer {
         };
         tx.audit(entry);
         tx.commit().await?;
+        self.0.meters.token("client");
         Ok(token)
     }
 }

@@ -14,6 +14,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod meters;
 mod mint;
 pub mod partner_access;
 pub mod passwords;
@@ -89,6 +90,7 @@ struct Inner {
     passwords: passwords::Hasher,
     attempts: login::Attempts,
     verifiers: verifiers::Registry,
+    meters: meters::Meters,
 }
 
 impl Issuer {
@@ -111,6 +113,7 @@ impl Issuer {
             passwords: passwords::Hasher::new()?,
             attempts: login::Attempts::default(),
             verifiers: verifiers::Registry::default(),
+            meters: meters::Meters::default(),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -170,6 +170,10 @@ impl Issuer {
         };
         tx.audit(entry);
         tx.commit().await?;
+        self.0.meters.token("home");
+        if id_token.is_some() {
+            self.0.meters.token("id");
+        }
         Ok(Redeemed { token, id_token })
     }
 

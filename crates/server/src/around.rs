@@ -1,10 +1,13 @@
 //! What goes around every request: its id, its time limit, the headers of its answer, and the body
 //! of a problem, which carries the id.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,7 +20,18 @@ use crate::{api::problem::Problem, app::App};
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The middleware.
-pub async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (started, meters) = (Instant::now(), &app.metrics().http);
+    let _active = meters.begin();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = answer(&app, request, next).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    meters.observe(route, &method, response.status(), started.elapsed());
+    response
+}
+
+async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     let request_id = match app.issuer().environment().id_bits() {
         Ok(bits) => format!("{bits:032x}"),
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),

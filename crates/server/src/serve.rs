@@ -1,7 +1,7 @@
 //! The listener: accepts connections, hands their requests to the routes, and ends them. No peer can
 //! hold a place by being slow, and no error of one connection ends the others.
 
-use std::{convert::Infallible, fs, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::{body::Incoming, service::service_fn};
@@ -16,7 +16,10 @@ use tokio::{
 };
 use tower::Service;
 
-use crate::pulse::{Pulse, Watched};
+use crate::{
+    metrics::process::max_open_files,
+    pulse::{Pulse, Watched},
+};
 
 /// A request's head must have come within this time.
 const HEAD: Duration = Duration::from_secs(5);
@@ -43,6 +46,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Connections that are open now. One place is always taken: by whoever waits for the next one.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.max.saturating_sub(self.places.available_permits()).saturating_sub(1)
+    }
+
     /// With this many connections, or as many as the process may have files.
     #[must_use]
     pub fn new(max_connections: usize, idle: Duration) -> Self {
@@ -166,11 +175,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// The process's limit of open files, where the system tells it.
-fn max_open_files() -> Option<usize> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
 }

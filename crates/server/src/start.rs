@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    app::App,
+    app::{App, Parts},
     config::{Config, Log},
     demo,
     failure::Failure,
@@ -65,18 +65,44 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
-    let app = routes::routes(App::new(issuer.clone(), heartbeat, stopping.clone()));
-    println!("procura ready on http://{address}");
     let bounds =
         Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));
+    let parts = Parts {
+        issuer: issuer.clone(),
+        heartbeat,
+        stopping: stopping.clone(),
+        bounds: bounds.clone(),
+    };
+    let app = App::new(parts);
+    let private = start_private(&config, &app).await?;
+    println!("procura ready on http://{address}");
+    let app = routes::routes(app);
     let server = tokio::spawn(serve_requests(listener, app, bounds, stopping.clone()));
     wait_for_signal().await?;
     stop.send_replace(true);
     // Feeds end at once; what else is under way may finish.
     let _ = server.await;
+    drop(private);
     let _ = tokio::time::timeout(GRACE, upkeep).await;
     issuer.store().close().await;
     Ok(())
+}
+
+/// The private listener, where there is to be one. It stays until the end, so that whoever asks can see
+/// the node stop; it ends when what is answered here is dropped.
+async fn start_private(config: &Config, app: &App) -> Result<Option<watch::Sender<bool>>, Failure> {
+    /// Whoever scrapes comes with a handful of connections.
+    const PRIVATE_CONNECTIONS: usize = 64;
+    let Some(address) = config.metrics.address()? else { return Ok(None) };
+    let what = format!("metrics.listen {address}");
+    let listener = TcpListener::bind(address).await.map_err(|error| Failure::of(&what, error))?;
+    let address = listener.local_addr().map_err(|error| Failure::of(&what, error))?;
+    let bounds = Bounds::new(PRIVATE_CONNECTIONS, Duration::from_secs(config.limits.idle_secs));
+    let (until, ended) = watch::channel(false);
+    let routes = routes::private_routes(app.clone());
+    tokio::spawn(serve_requests(listener, routes, bounds, ended));
+    println!("procura metrics on http://{address}");
+    Ok(Some(until))
 }
 
 async fn open_store(data: &Path) -> Result<Store, Failure> {

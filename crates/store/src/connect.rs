@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Result, Tx, ledger::Ledger, revocations::RevocationLog, row::Columns};
+use crate::{Result, Tx, ledger::Ledger, meters::Meters, revocations::RevocationLog, row::Columns};
 
 /// Longer than this nobody waits for a connection: the answer is then "unavailable".
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,6 +28,7 @@ pub struct Store {
     pub(crate) writer: SqlitePool,
     pub(crate) log: Arc<RevocationLog>,
     pub(crate) ledger: Ledger,
+    pub(crate) meters: Meters,
 }
 
 impl Store {
@@ -69,12 +70,13 @@ impl Store {
             Location::File(_) => pool(4).connect_with(options.read_only(true)).await?,
             Location::Memory => writer.clone(),
         };
-        let log = Arc::new(RevocationLog::load(&readers).await?);
+        let meters = Meters::default();
+        let log = Arc::new(RevocationLog::load(&readers, meters.clone()).await?);
         let ledger = Ledger::start(writer.clone(), Arc::clone(&log));
         if matches!(location, Location::File(_)) {
             start_checkpointer(readers.clone(), writer.clone());
         }
-        Ok(Self { readers, writer, log, ledger })
+        Ok(Self { readers, writer, log, ledger, meters })
     }
 
     /// Opens a writing transaction. Dropped without a commit, it leaves nothing behind.

@@ -10,6 +10,7 @@ mod facts;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;
+pub mod meters;
 pub mod relationships;
 pub mod revocations;
 mod row;

@@ -10,7 +10,7 @@ use procura_token::{KeyHash, Seq, Ts};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use crate::{Result, Store, row::Columns};
+use crate::{Result, Store, meters::Meters, row::Columns};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ impl View {
 pub struct RevocationLog {
     view: RwLock<View>,
     head: watch::Sender<Seq>,
+    /// Whoever writes to the log has it in hand, and with it what counts the writing.
+    pub(crate) meters: Meters,
 }
 
 /// Everything that can still kill a token.
@@ -73,11 +75,11 @@ pub struct Snapshot {
 }
 
 impl RevocationLog {
-    pub(crate) async fn load(readers: &SqlitePool) -> Result<Self> {
+    pub(crate) async fn load(readers: &SqlitePool, meters: Meters) -> Result<Self> {
         let mut connection = readers.acquire().await?;
         let head = head(&mut connection).await?;
         let entries = since(&mut connection, Seq(0)).await?;
-        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)) };
+        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)), meters };
         log.adopt(entries, head);
         Ok(log)
     }
@@ -124,6 +126,12 @@ impl RevocationLog {
     #[must_use]
     pub fn head(&self) -> Seq {
         self.read().head
+    }
+
+    /// How many entries are held: those that can still kill a token.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.read().entries.len()
     }
 
     /// Changes whenever the head moves.

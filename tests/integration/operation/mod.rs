@@ -1,5 +1,7 @@
 //! What whoever runs a node relies on: its listener, its health, its figures, its bounds.
 
+mod figures;
+mod health;
 mod listener;
 
 use procura_tests::{Answer, House, HouseOptions};
@@ -10,6 +12,7 @@ use tokio::{
 };
 
 const PAT: &str = "pat@northwind.test";
+const ADA: &str = "ada@acme.test";
 const HEALTH: &str = "/api/health";
 
 /// A house with these settings.
@@ -30,6 +33,11 @@ async fn send(request: RequestBuilder) -> Answer {
 
 async fn get(house: &House, path: &str) -> Answer {
     send(http().get(format!("{}{path}", house.issuer()))).await
+}
+
+/// Of the private listener.
+async fn get_private(url: &str, path: &str) -> Answer {
+    send(http().get(format!("{url}{path}"))).await
 }
 
 /// A connection of its own, on which these bytes were sent.
