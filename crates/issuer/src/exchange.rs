@@ -67,6 +67,7 @@ impl Issuer {
         let prepared = match self.prepare(request, now) {
             Ok(prepared) => prepared,
             Err((error, reason)) => {
+                self.admit_failure_of(&request.client, &request.via)?;
                 let refused =
                     Entry { result: "refused".into(), reason: Some(reason.into()), ..entry };
                 self.0.store.record(refused).await?;

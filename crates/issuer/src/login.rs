@@ -163,6 +163,7 @@ impl Issuer {
 
     async fn note_login(&self, user: Option<&User>, reason: &'static str, via: &Via) -> Result<()> {
         self.0.meters.login(reason);
+        self.admit_failure(via)?;
         let entry = self.login_entry(user, "refused", Some(reason), via)?;
         Ok(self.0.store.record(entry).await?)
     }

@@ -6,7 +6,7 @@ use procura_issuer::Issuer;
 use procura_token::Seq;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{metrics::Metrics, readiness::Readiness, serve::Bounds};
+use crate::{metrics::Metrics, proxies::Proxies, readiness::Readiness, serve::Bounds};
 
 /// As many feeds are served at once; each is one connection.
 const MAX_FEEDS: usize = 2048;
@@ -23,6 +23,8 @@ pub struct Parts {
     pub heartbeat: watch::Receiver<Option<Seq>>,
     /// Turns true once.
     pub stopping: watch::Receiver<bool>,
+    /// Whose word about a client's address counts.
+    pub proxies: Proxies,
     /// How much the public listener takes on.
     pub bounds: Bounds,
 }
@@ -70,6 +72,12 @@ impl App {
             missing.push("stopping");
         }
         missing
+    }
+
+    /// Whose word about a client's address counts.
+    #[must_use]
+    pub fn proxies(&self) -> &Proxies {
+        &self.0.parts.proxies
     }
 
     /// The figures.

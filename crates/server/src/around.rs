@@ -14,7 +14,7 @@ use axum::{
 };
 use procura_issuer::Via;
 
-use crate::{api::problem::Problem, app::App};
+use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthError};
 
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,11 +37,13 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let via = Via { ip: peer.map(|ip| ip.to_string()), request_id: request_id.clone() };
+    let client = peer.map(|peer| app.proxies().client(peer, request.headers()));
+    let via = Via { ip: client.map(|ip| ip.to_string()), request_id: request_id.clone() };
     request.extensions_mut().insert(via);
+    let face = Face::of(request.uri().path());
     let mut response = tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
         .await
-        .unwrap_or_else(|_| Problem::UNAVAILABLE.into_response());
+        .unwrap_or_else(|_| face.unavailable());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.render(&request_id, &response);
     }
@@ -54,6 +56,33 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     // Whatever does not say otherwise must not be kept: it is about one person or one token.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whom a path talks to.
+#[derive(Clone, Copy)]
+enum Face {
+    OAuth,
+    Person,
+    Api,
+}
+
+impl Face {
+    fn of(path: &str) -> Self {
+        match path {
+            "/oauth2/authorize" | "/login" | "/consent" | "/invitation" => Self::Person,
+            path if path.starts_with("/oauth2/") => Self::OAuth,
+            _ => Self::Api,
+        }
+    }
+
+    /// The answer that a handler owes.
+    fn unavailable(self) -> Response {
+        match self {
+            Self::OAuth => OAuthError::UNAVAILABLE.into_response(),
+            Self::Person => page::of(procura_issuer::Error::Busy),
+            Self::Api => Problem::UNAVAILABLE.into_response(),
+        }
+    }
 }
 
 /// Where the request came from, for the verbs.

@@ -9,7 +9,7 @@ use std::{
 use procura_domain::Limits;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, proxies::Proxies};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -179,6 +179,7 @@ impl Config {
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
         }
+        Proxies::new(&self.server)?;
         self.check_bounds().map_or_else(|| self.check_listeners(), refuse)
     }
 

@@ -12,6 +12,7 @@ mod failure;
 mod keys;
 mod metrics;
 mod oauth;
+mod proxies;
 mod pulse;
 mod readiness;
 mod revocations;

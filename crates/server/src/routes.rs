@@ -38,6 +38,7 @@ fn oauth_routes() -> Router<App> {
         .route("/oauth2/userinfo", get(oauth::userinfo::userinfo).post(oauth::userinfo::userinfo))
         .route("/oauth2/introspect", post(oauth::introspect::introspect))
         .route("/oauth2/revoke", post(oauth::revoke::revoke))
+        .method_not_allowed_fallback(oauth::error::method_not_allowed)
 }
 
 fn console_routes() -> Router<App> {

@@ -17,7 +17,9 @@ use crate::{
     config::{Config, Log},
     demo,
     failure::Failure,
-    keys, routes,
+    keys,
+    proxies::Proxies,
+    routes,
     serve::{Bounds, GRACE, serve as serve_requests},
 };
 
@@ -71,6 +73,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
         issuer: issuer.clone(),
         heartbeat,
         stopping: stopping.clone(),
+        proxies: Proxies::new(&config.server)?,
         bounds: bounds.clone(),
     };
     let app = App::new(parts);
@@ -119,6 +122,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         home_ttl_secs: config.tokens.home_ttl_secs,
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
+        stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
     }
 }
@@ -150,6 +154,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
         };
+        if let Err(error) = issuer.note_dropped().await {
+            tracing::error!(%error, "refused failures could not be summed up in the audit log");
+        }
         match issuer.checkpoint(sealed).await {
             Ok(Some((seq, statement))) => {
                 sealed = seq;

@@ -98,10 +98,10 @@ fn missing(answer: &Answer) -> Vec<String> {
 }
 
 /// Somebody else's transaction that keeps the server from writing.
-struct Lock(sqlx::SqliteConnection);
+pub(super) struct Lock(sqlx::SqliteConnection);
 
 impl Lock {
-    async fn take(house: &House) -> Self {
+    pub(super) async fn take(house: &House) -> Self {
         use sqlx::Connection;
         let file = house.data().join("procura.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
@@ -110,7 +110,7 @@ impl Lock {
         Self(connection)
     }
 
-    async fn release(mut self) {
+    pub(super) async fn release(mut self) {
         sqlx::raw_sql("ROLLBACK").execute(&mut self.0).await.unwrap();
     }
 }

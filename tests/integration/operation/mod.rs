@@ -3,6 +3,8 @@
 mod figures;
 mod health;
 mod listener;
+mod strangers;
+mod unavailable;
 
 use procura_tests::{Answer, House, HouseOptions};
 use reqwest::{Client, RequestBuilder};
@@ -11,6 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
+const ROOT: &str = "root@procura.test";
 const PAT: &str = "pat@northwind.test";
 const ADA: &str = "ada@acme.test";
 const HEALTH: &str = "/api/health";
