@@ -6,7 +6,9 @@ use procura_issuer::Issuer;
 use procura_token::Seq;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{metrics::Metrics, proxies::Proxies, readiness::Readiness, serve::Bounds};
+use crate::{
+    metrics::Metrics, proxies::Proxies, readiness::Readiness, serve::Bounds, telemetry::Telemetry,
+};
 
 /// As many feeds are served at once; each is one connection.
 const MAX_FEEDS: usize = 2048;
@@ -25,6 +27,8 @@ pub struct Parts {
     pub stopping: watch::Receiver<bool>,
     /// Whose word about a client's address counts.
     pub proxies: Proxies,
+    /// Where traces go, if anywhere.
+    pub telemetry: Option<Telemetry>,
     /// How much the public listener takes on.
     pub bounds: Bounds,
 }
@@ -78,6 +82,12 @@ impl App {
     #[must_use]
     pub fn proxies(&self) -> &Proxies {
         &self.0.parts.proxies
+    }
+
+    /// Where traces go, if anywhere.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.0.parts.telemetry.as_ref()
     }
 
     /// The figures.

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,15 +19,22 @@ use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthE
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The middleware.
 pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let (started, meters) = (Instant::now(), &app.metrics().http);
     let _active = meters.begin();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = answer(&app, request, next).await;
     let route = route.as_ref().map(MatchedPath::as_str);
+    let span = app.telemetry().map(|way| way.begin(&method, route, request.headers()));
+    let response = answer(&app, request, next).await;
     meters.observe(route, &method, response.status(), started.elapsed());
+    if let Some(span) = span {
+        let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        span.end(response.status(), id);
+    }
     response
 }
 
@@ -49,7 +56,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        headers.insert("x-request-id", value);
+        headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

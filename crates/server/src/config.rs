@@ -23,6 +23,8 @@ pub struct Config {
     pub limits: Bounds,
     /// The private listener.
     pub metrics: Metrics,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// What it says about itself.
     pub log: Log,
 }
@@ -98,6 +100,41 @@ pub struct Log {
     pub filter: String,
     /// `auto` (for people on a terminal, JSON elsewhere), `json` or `text`.
     pub format: String,
+}
+
+/// Traces.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; empty: no traces.
+    pub otlp_endpoint: String,
+    /// So many of a hundred traces that begin here are sent; a caller's own trace as it decided.
+    pub sample_percent: u8,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), sample_percent: 100 }
+    }
+}
+
+impl Telemetry {
+    /// Where spans go to, if anywhere.
+    pub fn traces_url(&self) -> Result<Option<url::Url>, Failure> {
+        if self.otlp_endpoint.is_empty() {
+            return Ok(None);
+        }
+        let what = "telemetry.otlp_endpoint";
+        let mut url =
+            url::Url::parse(&self.otlp_endpoint).map_err(|error| Failure::of(what, error))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Failure::of(what, "not an http or https URL"));
+        }
+        if url.path() == "/" {
+            url.set_path("/v1/traces");
+        }
+        Ok(Some(url))
+    }
 }
 
 impl Default for Server {
@@ -180,6 +217,10 @@ impl Config {
             return refuse("log.format must be auto, json or text");
         }
         Proxies::new(&self.server)?;
+        self.telemetry.traces_url()?;
+        if self.telemetry.sample_percent > 100 {
+            return refuse("telemetry.sample_percent must be from 0 to 100");
+        }
         self.check_bounds().map_or_else(|| self.check_listeners(), refuse)
     }
 
@@ -225,6 +266,7 @@ impl Config {
              [limits]\nmax_connections = {}\nidle_secs = {}\n\
              unauthenticated_failures_per_minute = {}\n\n\
              [metrics]\nlisten = {:?}\n\n\
+             [telemetry]\notlp_endpoint = {:?}\nsample_percent = {}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
@@ -238,6 +280,8 @@ impl Config {
             self.limits.idle_secs,
             self.limits.unauthenticated_failures_per_minute,
             self.metrics.listen,
+            self.telemetry.otlp_endpoint,
+            self.telemetry.sample_percent,
             self.log.filter,
             self.log.format,
         )

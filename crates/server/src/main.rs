@@ -19,6 +19,7 @@ mod revocations;
 mod routes;
 mod serve;
 mod start;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,7 @@ use crate::{
     proxies::Proxies,
     routes,
     serve::{Bounds, GRACE, serve as serve_requests},
+    telemetry::Telemetry,
 };
 
 /// A verifier that hears nothing for longer is on its own.
@@ -67,6 +68,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
+    let telemetry = Telemetry::start(&config.telemetry).await?;
     let bounds =
         Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));
     let parts = Parts {
@@ -74,6 +76,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
         heartbeat,
         stopping: stopping.clone(),
         proxies: Proxies::new(&config.server)?,
+        telemetry: telemetry.clone(),
         bounds: bounds.clone(),
     };
     let app = App::new(parts);
@@ -85,6 +88,9 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     stop.send_replace(true);
     // Feeds end at once; what else is under way may finish.
     let _ = server.await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
+    }
     drop(private);
     let _ = tokio::time::timeout(GRACE, upkeep).await;
     issuer.store().close().await;

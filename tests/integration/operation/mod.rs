@@ -4,6 +4,7 @@ mod figures;
 mod health;
 mod listener;
 mod strangers;
+mod traces;
 mod unavailable;
 
 use procura_tests::{Answer, House, HouseOptions};

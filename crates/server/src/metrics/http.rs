@@ -99,7 +99,7 @@ impl HttpMeters {
 }
 
 /// A method as a label: anybody can make up methods.
-fn word(method: &Method) -> &'static str {
+pub(crate) fn word(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "POST" => "POST",
