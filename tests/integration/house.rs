@@ -40,6 +40,8 @@ const TOUCHES: &[(&str, &[&str])] = &[
     ("redis", &["store/src", "verify/src"]),
     ("oxide_auth", &["issuer/src/grants"]),
     ("argon2", &["issuer/src"]),
+    ("hyper_util", &["server/src"]),
+    ("prometheus_client", &["store/src", "issuer/src", "server/src"]),
     ("axum", &["server/src", "verify/src", "sample-isp/src"]),
     ("reqwest", &["verify/src", "sample-isp/src"]),
 ];

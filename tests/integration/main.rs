@@ -13,6 +13,7 @@
 
 mod house;
 mod nodes;
+mod operation;
 mod pages;
 mod protocol;
 mod store;

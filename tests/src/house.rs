@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, Person, Postgres, RawAnswer, Visitor,
-    process::{Ended, Process, command, run},
+    process::{Ended, Process, command, command_with_few_files, run},
     raw,
     scratch::Scratch,
 };
@@ -64,6 +64,8 @@ pub struct HouseOptions {
     /// The URL of a Postgres database. Without one it is SQLite, unless `PROCURA_TESTS_DATABASE` says
     /// `postgres`: then every house gets a database of the shared server.
     pub database: Option<String>,
+    /// The most files that it may have open.
+    pub open_files: Option<u32>,
 }
 
 /// A running server. Its folder goes when it goes.
@@ -200,6 +202,11 @@ impl House {
     /// The issuer: the root of all its URLs.
     pub fn issuer(&self) -> &str {
         &self.world.issuer
+    }
+
+    /// The private listener, where the settings ask for one.
+    pub fn private_url(&self) -> &str {
+        self.process.as_ref().expect("it runs").other_url("metrics")
     }
 
     /// What was seeded.
@@ -345,7 +352,10 @@ fn is_on_postgres() -> bool {
 }
 
 fn start(folder: &Scratch, listen: &str, options: &HouseOptions, verb: &[&str]) -> Process {
-    let mut command = command("procura");
+    let mut command = match options.open_files {
+        Some(files) => command_with_few_files("procura", files),
+        None => command("procura"),
+    };
     command.args(verb).args(["--listen", listen, "--data"]).arg(data_in(folder));
     command.envs(options.database.iter().map(|url| ("PROCURA__DATABASE__URL", url)));
     command.envs(options.environment.iter().map(|(name, value)| (name, value)));

@@ -23,6 +23,8 @@ pub struct Process {
     child: Child,
     /// The address in its ready line.
     url: String,
+    /// The lines before that one.
+    before: Vec<String>,
     stderr: Arc<Mutex<String>>,
     /// Lines of the start; closed when the process has closed its outputs.
     lines: Receiver<String>,
@@ -72,6 +74,20 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
+/// The same, with a low limit of open files, which only a shell can set without unsafe code.
+pub(crate) fn command_with_few_files(name: &str, files: u32) -> Command {
+    let binary = command(name);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+    shell.arg(binary.get_program()).stdin(Stdio::null());
+    for (variable, value) in binary.get_envs() {
+        if value.is_none() {
+            shell.env_remove(variable);
+        }
+    }
+    shell
+}
+
 impl Process {
     /// Starts it and waits for its line `NAME ready on URL`.
     pub(crate) fn start(name: &'static str, mut command: Command) -> Self {
@@ -102,12 +118,13 @@ impl Process {
             }
         });
         // Made before the wait: a process that never gets ready is put away like any other.
-        let mut process = Self { name, child, url: String::new(), stderr: said, lines };
-        process.url = process.wait_until_ready();
+        let mut process =
+            Self { name, child, url: String::new(), before: Vec::new(), stderr: said, lines };
+        process.wait_until_ready();
         process
     }
 
-    fn wait_until_ready(&self) -> String {
+    fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + READY_WITHIN;
         let marker = format!("{} ready on ", self.name);
         loop {
@@ -116,14 +133,23 @@ impl Process {
                 panic!("{} did not get ready: {}", self.name, self.stderr());
             };
             if let Some(url) = line.strip_prefix(&marker) {
-                return url.to_owned();
+                url.clone_into(&mut self.url);
+                return;
             }
+            self.before.push(line);
         }
     }
 
     /// Where it listens: `http://HOST:PORT`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address of its other listener: in a line `NAME WHAT on URL` before the ready line.
+    pub(crate) fn other_url(&self, what: &str) -> &str {
+        let marker = format!("{} {what} on ", self.name);
+        let found = self.before.iter().find_map(|line| line.strip_prefix(&marker));
+        found.unwrap_or_else(|| panic!("{} said nothing of {what}: {:?}", self.name, self.before))
     }
 
     /// What it has said on standard error so far.

@@ -14,12 +14,13 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "demo.",
     "invitation.",
     "login",
     "partner_access.",
     "relationship.",
+    "strangers.",
     "tenant.provision",
     "token.",
     "trust.",

@@ -23,6 +23,7 @@ impl Issuer {
         match self.try_issue_to_client(client, audience, scope, via).await {
             Err(error @ (Error::Busy | Error::Broken)) => Err(error),
             Err(error) => {
+                self.admit_failure_of(client, via)?;
                 self.note("token.issue", error.code(), Some(client.id.clone()), via).await?;
                 Err(error)
             }
@@ -74,6 +75,7 @@ impl Issuer {
         };
         tx.audit(entry);
         tx.commit().await?;
+        self.0.meters.token("client");
         Ok(token)
     }
 }

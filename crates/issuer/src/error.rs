@@ -48,9 +48,15 @@ pub enum Error {
     /// Somebody else was first, or the name is taken.
     #[error("conflict")]
     Conflict,
-    /// Too many at once, or too many failures: try again later.
+    /// Too many at once: try again later.
     #[error("busy")]
     Busy,
+    /// Too many failures of strangers at the caller's address. Only a failure is ever answered so.
+    #[error("too many failures")]
+    TooManyFailures {
+        /// When to try again, in seconds.
+        wait_secs: u32,
+    },
     /// Storage, keys or randomness failed.
     #[error("broken")]
     Broken,
@@ -99,6 +105,7 @@ impl Error {
             Self::WrongState(_) => "wrong_state",
             Self::Conflict => "conflict",
             Self::Busy => "unavailable",
+            Self::TooManyFailures { .. } => "too_many_failures",
             Self::Broken => "internal_error",
         }
     }

@@ -55,12 +55,19 @@ impl Issuer {
     /// Exchanges a home token for a delegated one. Whatever the outcome, it is in the audit log
     /// before this returns.
     pub async fn exchange(&self, request: &Request<'_>) -> Result<Granted> {
+        let granted = self.try_exchange(request).await;
+        self.0.meters.exchange(&granted);
+        granted
+    }
+
+    async fn try_exchange(&self, request: &Request<'_>) -> Result<Granted> {
         let now = self.0.environment.now();
         let entry = self.exchange_entry(request, now)?;
         // Steps 1 to 4: the client's right to the grant, the subject token, the audience.
         let prepared = match self.prepare(request, now) {
             Ok(prepared) => prepared,
             Err((error, reason)) => {
+                self.admit_failure_of(&request.client, &request.via)?;
                 let refused =
                     Entry { result: "refused".into(), reason: Some(reason.into()), ..entry };
                 self.0.store.record(refused).await?;

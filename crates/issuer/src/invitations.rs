@@ -20,6 +20,12 @@ pub(crate) struct Invitation<'a> {
 }
 
 impl Issuer {
+    /// Whether an invitation can still be accepted.
+    pub async fn is_invitation_open(&self, token: &str) -> Result<bool> {
+        let now = self.0.environment.now();
+        Ok(self.0.store.is_invitation_open(&fingerprint(token), now).await?)
+    }
+
     /// Accepts an invitation: sets the password and lets the person in. It works once.
     pub async fn accept_invitation(&self, token: &str, password: &str, via: &Via) -> Result<()> {
         let length = password.chars().count();

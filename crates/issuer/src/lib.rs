@@ -14,6 +14,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod meters;
 mod mint;
 pub mod partner_access;
 pub mod passwords;
@@ -21,6 +22,7 @@ pub mod provision;
 pub mod redeem;
 pub mod relationships;
 pub mod revoke;
+mod strangers;
 mod subject;
 pub mod trust;
 pub mod users;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Life of a login session.
     pub session_ttl_secs: i64,
+    /// So many failures of strangers at one address get an audit entry of their own in a minute.
+    pub stranger_failures_per_minute: u32,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
 }
@@ -57,7 +61,7 @@ pub struct Settings {
 /// Where a request came from; it ends up in the audit log.
 #[derive(Clone, Debug, Default)]
 pub struct Via {
-    /// The peer's address.
+    /// The client's address.
     pub ip: Option<String>,
     /// The id in `X-Request-Id`.
     pub request_id: String,
@@ -89,6 +93,8 @@ struct Inner {
     passwords: passwords::Hasher,
     attempts: login::Attempts,
     verifiers: verifiers::Registry,
+    meters: meters::Meters,
+    strangers: strangers::Strangers,
 }
 
 impl Issuer {
@@ -100,6 +106,7 @@ impl Issuer {
         secrets: keys::Secrets,
     ) -> Result<Self> {
         let keys = keys::KeyRing::open(&store, &secrets, &environment).await?;
+        let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
         let inner = Inner {
             store,
             settings,
@@ -111,6 +118,8 @@ impl Issuer {
             passwords: passwords::Hasher::new()?,
             attempts: login::Attempts::default(),
             verifiers: verifiers::Registry::default(),
+            meters: meters::Meters::default(),
+            strangers,
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -89,7 +89,7 @@ impl Issuer {
         let name = normalise_email(email);
         let key = fingerprint(name.as_deref().unwrap_or(email));
         if !self.0.attempts.may_try(&key, now) {
-            self.note_login(None, "refused", Some("too_many_failures"), via).await?;
+            self.note_login(None, "too_many_failures", via).await?;
             return Err(Error::Unauthenticated);
         }
         let user = match &name {
@@ -104,7 +104,7 @@ impl Issuer {
         let is_match = self.0.passwords.is_match(stored, checked).await? && is_short;
         let Some(user) = user else {
             self.0.attempts.note(&key, false, now);
-            self.note_login(None, "refused", Some("user_unknown"), via).await?;
+            self.note_login(None, "user_unknown", via).await?;
             return Err(Error::Unauthenticated);
         };
         let reason = match (is_match, may_log_in(&user)) {
@@ -113,8 +113,8 @@ impl Issuer {
             (true, true) => None,
         };
         self.0.attempts.note(&key, reason.is_none(), now);
-        if reason.is_some() {
-            self.note_login(Some(&user), "refused", reason, via).await?;
+        if let Some(reason) = reason {
+            self.note_login(Some(&user), reason, via).await?;
             return Err(Error::Unauthenticated);
         }
         self.start_session(&user, via).await
@@ -130,7 +130,7 @@ impl Issuer {
             tenant.is_some_and(|tenant| tenant.status == procura_domain::TenantStatus::Active);
         if current.is_none_or(|u| u.status != UserStatus::Active) || !is_tenant_active {
             drop(tx);
-            self.note_login(Some(user), "refused", Some("user_inactive"), via).await?;
+            self.note_login(Some(user), "user_inactive", via).await?;
             return Err(Error::Unauthenticated);
         }
         let session = Session {
@@ -148,6 +148,7 @@ impl Issuer {
         tx.insert_session(&session, &fingerprint(&cookie)).await?;
         tx.audit(self.login_entry(Some(user), "ok", None, via)?);
         tx.commit().await?;
+        self.0.meters.login("ok");
         Ok(LoggedIn { session, cookie })
     }
 
@@ -160,14 +161,11 @@ impl Issuer {
         Ok(user.filter(|user| user.status == UserStatus::Active).map(|_| session))
     }
 
-    async fn note_login(
-        &self,
-        user: Option<&User>,
-        result: &str,
-        reason: Option<&str>,
-        via: &Via,
-    ) -> Result<()> {
-        Ok(self.0.store.record(self.login_entry(user, result, reason, via)?).await?)
+    async fn note_login(&self, user: Option<&User>, reason: &'static str, via: &Via) -> Result<()> {
+        self.0.meters.login(reason);
+        self.admit_failure(via)?;
+        let entry = self.login_entry(user, "refused", Some(reason), via)?;
+        Ok(self.0.store.record(entry).await?)
     }
 
     fn login_entry(

@@ -26,6 +26,8 @@ pub const GRANT: &str = "authorization_code";
 /// Scopes of OpenID Connect that anybody may ask for.
 const IDENTITY_SCOPES: &[&str] = &["openid", "profile", "email"];
 
+const CODE_REPLAYED: &str = "code_replayed";
+
 /// What the client sends.
 #[derive(Clone, Copy)]
 pub struct Redemption<'a> {
@@ -62,6 +64,7 @@ impl Issuer {
         via: &Via,
     ) -> Result<Redeemed> {
         if !client.grant_types.contains(GRANT) {
+            self.admit_failure_of(client, via)?;
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::GrantNotAllowed);
         }
@@ -76,6 +79,10 @@ impl Issuer {
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
             Ok(login) => self.give(tx, client, login, via).await,
             Err(reason) => {
+                // A replayed code takes back what it gave, whoever brings it and however often.
+                if reason != CODE_REPLAYED {
+                    self.admit_failure_of(client, via)?;
+                }
                 let entry = self.issue_entry(client, "refused", Some(reason), via)?;
                 tx.audit(entry);
                 tx.commit().await?;
@@ -97,7 +104,7 @@ impl Issuer {
         }
         if code.used_at.is_some() {
             self.take_back(tx, &code).await?;
-            return Ok(Err("code_replayed"));
+            return Ok(Err(CODE_REPLAYED));
         }
         let pending: Pending = serde_json::from_str(&code.grant_json).map_err(|_| Error::Broken)?;
         let presented = Presented {
@@ -136,10 +143,10 @@ impl Issuer {
     /// exchanged from it (RFC 6749 §4.1.2).
     async fn take_back(&self, tx: &mut Tx, code: &Code) -> Result<()> {
         if let Some(jti) = &code.jti {
-            tx.revoke(&Key::Jti(jti), "code_replayed");
+            tx.revoke(&Key::Jti(jti), CODE_REPLAYED);
         }
         for delegation in tx.end_delegations_through(code.session, &code.client).await? {
-            tx.revoke(&Key::Delegation(delegation), "code_replayed");
+            tx.revoke(&Key::Delegation(delegation), CODE_REPLAYED);
         }
         Ok(())
     }
@@ -170,6 +177,10 @@ impl Issuer {
         };
         tx.audit(entry);
         tx.commit().await?;
+        self.0.meters.token("home");
+        if id_token.is_some() {
+            self.0.meters.token("id");
+        }
         Ok(Redeemed { token, id_token })
     }
 

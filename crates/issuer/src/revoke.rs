@@ -37,6 +37,7 @@ impl Issuer {
         let now = self.0.environment.now();
         let genuine = self.genuine(token, now).ok().filter(|g| g.claims.client_id == client.id);
         let Some(genuine) = genuine else {
+            self.admit_failure_of(client, via)?;
             return self.note("token.revoke", "token_unknown", Some(client.id.clone()), via).await;
         };
         let claims = &genuine.claims;

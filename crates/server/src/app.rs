@@ -6,6 +6,10 @@ use procura_issuer::Issuer;
 use procura_token::Seq;
 use tokio::sync::{Semaphore, watch};
 
+use crate::{
+    metrics::Metrics, proxies::Proxies, readiness::Readiness, serve::Bounds, telemetry::Telemetry,
+};
+
 /// As many feeds are served at once; each is one connection.
 const MAX_FEEDS: usize = 2048;
 
@@ -13,36 +17,49 @@ const MAX_FEEDS: usize = 2048;
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
+/// What it is put together from.
+pub struct Parts {
+    /// The verbs.
+    pub issuer: Issuer,
+    /// The head as last read from the database.
+    pub heartbeat: watch::Receiver<Option<Seq>>,
+    /// Turns true once.
+    pub stopping: watch::Receiver<bool>,
+    /// Whose word about a client's address counts.
+    pub proxies: Proxies,
+    /// Where traces go, if anywhere.
+    pub telemetry: Option<Telemetry>,
+    /// How much the public listener takes on.
+    pub bounds: Bounds,
+}
+
 struct Inner {
-    issuer: Issuer,
-    heartbeat: watch::Receiver<Option<Seq>>,
-    stopping: watch::Receiver<bool>,
+    parts: Parts,
+    readiness: Readiness,
+    metrics: Metrics,
     feeds: Arc<Semaphore>,
 }
 
 impl App {
-    /// Puts it together. `heartbeat` carries the head as last read from the database; `stopping`
-    /// turns true once.
+    /// Puts it together, and starts to look after its readiness.
     #[must_use]
-    pub fn new(
-        issuer: Issuer,
-        heartbeat: watch::Receiver<Option<Seq>>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
         let feeds = Arc::new(Semaphore::new(MAX_FEEDS));
-        Self(Arc::new(Inner { issuer, heartbeat, stopping, feeds }))
+        let readiness = Readiness::start(parts.issuer.clone());
+        let metrics = Metrics::new(&parts.issuer);
+        Self(Arc::new(Inner { parts, readiness, metrics, feeds }))
     }
 
     /// The verbs.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
-        &self.0.issuer
+        &self.0.parts.issuer
     }
 
     /// The issuer's name: the root of every URL that is ever sent out. No header decides it.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.0.issuer.settings().issuer
+        &self.issuer().settings().issuer
     }
 
     /// Whether cookies can demand TLS.
@@ -51,12 +68,52 @@ impl App {
         self.origin().starts_with("https://")
     }
 
+    /// What this node misses to do its work; nothing where it is ready.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let mut missing = self.0.readiness.missing();
+        if *self.0.parts.stopping.borrow() {
+            missing.push("stopping");
+        }
+        missing
+    }
+
+    /// Whose word about a client's address counts.
+    #[must_use]
+    pub fn proxies(&self) -> &Proxies {
+        &self.0.parts.proxies
+    }
+
+    /// Where traces go, if anywhere.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.0.parts.telemetry.as_ref()
+    }
+
+    /// The figures.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Open connections of the public listener.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.parts.bounds.open()
+    }
+
+    /// Open feeds.
+    #[must_use]
+    pub fn feeds_open(&self) -> usize {
+        MAX_FEEDS.saturating_sub(self.0.feeds.available_permits())
+    }
+
     pub(crate) fn heartbeat(&self) -> watch::Receiver<Option<Seq>> {
-        self.0.heartbeat.clone()
+        self.0.parts.heartbeat.clone()
     }
 
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
-        self.0.stopping.clone()
+        self.0.parts.stopping.clone()
     }
 
     pub(crate) fn feeds(&self) -> &Arc<Semaphore> {

@@ -1,45 +1,95 @@
 //! What goes around every request: its id, its time limit, the headers of its answer, and the body
 //! of a problem, which carries the id.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use procura_issuer::Via;
 
-use crate::{api::problem::Problem, app::App};
+use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthError};
 
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The middleware.
-pub async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (started, meters) = (Instant::now(), &app.metrics().http);
+    let _active = meters.begin();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let span = app.telemetry().map(|way| way.begin(&method, route, request.headers()));
+    let response = answer(&app, request, next).await;
+    meters.observe(route, &method, response.status(), started.elapsed());
+    if let Some(span) = span {
+        let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        span.end(response.status(), id);
+    }
+    response
+}
+
+async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     let request_id = match app.issuer().environment().id_bits() {
         Ok(bits) => format!("{bits:032x}"),
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let via = Via { ip: peer.map(|ip| ip.to_string()), request_id: request_id.clone() };
+    let client = peer.map(|peer| app.proxies().client(peer, request.headers()));
+    let via = Via { ip: client.map(|ip| ip.to_string()), request_id: request_id.clone() };
     request.extensions_mut().insert(via);
+    let face = Face::of(request.uri().path());
     let mut response = tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
         .await
-        .unwrap_or_else(|_| Problem::UNAVAILABLE.into_response());
+        .unwrap_or_else(|_| face.unavailable());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.render(&request_id, &response);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        headers.insert("x-request-id", value);
+        headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // Whatever does not say otherwise must not be kept: it is about one person or one token.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whom a path talks to.
+#[derive(Clone, Copy)]
+enum Face {
+    OAuth,
+    Person,
+    Api,
+}
+
+impl Face {
+    fn of(path: &str) -> Self {
+        match path {
+            "/oauth2/authorize" | "/login" | "/consent" | "/invitation" => Self::Person,
+            path if path.starts_with("/oauth2/") => Self::OAuth,
+            _ => Self::Api,
+        }
+    }
+
+    /// The answer that a handler owes.
+    fn unavailable(self) -> Response {
+        match self {
+            Self::OAuth => OAuthError::UNAVAILABLE.into_response(),
+            Self::Person => page::of(procura_issuer::Error::Busy),
+            Self::Api => Problem::UNAVAILABLE.into_response(),
+        }
+    }
 }
 
 /// Where the request came from, for the verbs.

@@ -10,7 +10,7 @@ use std::{
 use procura_domain::Limits;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, proxies::Proxies};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -22,6 +22,12 @@ pub struct Config {
     pub database: Database,
     /// How long things live.
     pub tokens: Tokens,
+    /// How much it takes on.
+    pub limits: Bounds,
+    /// The private listener.
+    pub metrics: Metrics,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// What it says about itself.
     pub log: Log,
 }
@@ -36,6 +42,44 @@ pub struct Server {
     pub issuer: String,
     /// The folder for the database and the keys.
     pub data: PathBuf,
+    /// Networks whose machines are proxies of this deployment, such as `10.0.0.0/8`. Only from them is
+    /// it believed on whose behalf they ask.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which they say so: `x-forwarded-for` or `forwarded` (RFC 7239). The other one is
+    /// never read: a proxy that does not know it passes on what its client made up.
+    pub client_address_header: String,
+}
+
+/// How much the server takes on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bounds {
+    /// Open connections; new ones wait until one of them ends.
+    pub max_connections: usize,
+    /// A connection to which nothing was sent for so many seconds is closed.
+    pub idle_secs: u64,
+    /// So many failures of strangers at one address (one /64 in IPv6) are answered and recorded one by
+    /// one in a minute; the rest is refused at once and recorded in one entry.
+    pub unauthenticated_failures_per_minute: u32,
+}
+
+/// The private listener, for who runs the deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Its address; empty: none.
+    pub listen: String,
+}
+
+impl Metrics {
+    /// The address, where there is to be a listener.
+    pub fn address(&self) -> Result<Option<SocketAddr>, Failure> {
+        if self.listen.is_empty() {
+            return Ok(None);
+        }
+        let parsed = self.listen.parse().map(Some);
+        parsed.map_err(|error| Failure::of("metrics.listen", error))
+    }
 }
 
 /// Where it remembers.
@@ -90,13 +134,56 @@ pub struct Log {
     pub format: String,
 }
 
+/// Traces.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; empty: no traces.
+    pub otlp_endpoint: String,
+    /// So many of a hundred traces that begin here are sent; a caller's own trace as it decided.
+    pub sample_percent: u8,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), sample_percent: 100 }
+    }
+}
+
+impl Telemetry {
+    /// Where spans go to, if anywhere.
+    pub fn traces_url(&self) -> Result<Option<url::Url>, Failure> {
+        if self.otlp_endpoint.is_empty() {
+            return Ok(None);
+        }
+        let what = "telemetry.otlp_endpoint";
+        let mut url =
+            url::Url::parse(&self.otlp_endpoint).map_err(|error| Failure::of(what, error))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Failure::of(what, "not an http or https URL"));
+        }
+        if url.path() == "/" {
+            url.set_path("/v1/traces");
+        }
+        Ok(Some(url))
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
             issuer: String::new(),
             data: PathBuf::from("procura-data"),
+            trusted_proxies: Vec::new(),
+            client_address_header: "x-forwarded-for".to_owned(),
         }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { max_connections: 4096, idle_secs: 75, unauthenticated_failures_per_minute: 60 }
     }
 }
 
@@ -123,7 +210,9 @@ impl Config {
         let environment = config::Environment::with_prefix("PROCURA")
             .prefix_separator("__")
             .separator("__")
-            .try_parsing(true);
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("server.trusted_proxies");
         builder
             .add_source(environment)
             .build()
@@ -162,6 +251,43 @@ impl Config {
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
         }
+        Proxies::new(&self.server)?;
+        self.telemetry.traces_url()?;
+        if self.telemetry.sample_percent > 100 {
+            return refuse("telemetry.sample_percent must be from 0 to 100");
+        }
+        self.check_bounds().map_or_else(|| self.check_listeners(), refuse)
+    }
+
+    /// What is wrong with the limits.
+    fn check_bounds(&self) -> Option<&'static str> {
+        let Bounds { max_connections, idle_secs, unauthenticated_failures_per_minute } =
+            self.limits;
+        if !(1..=100_000).contains(&max_connections) {
+            return Some("limits.max_connections must be from 1 to 100000");
+        }
+        if !(1..=3600).contains(&idle_secs) {
+            return Some("limits.idle_secs must be from 1 to 3600");
+        }
+        if !(1..=100_000).contains(&unauthenticated_failures_per_minute) {
+            return Some("limits.unauthenticated_failures_per_minute must be from 1 to 100000");
+        }
+        None
+    }
+
+    /// Metrics are not for strangers: the private listener has an address of its own.
+    fn check_listeners(&self) -> Result<(), Failure> {
+        let Some(private) = self.metrics.address()? else { return Ok(()) };
+        let public = self.server.listen;
+        let is_same_ip = private.ip() == public.ip()
+            || private.ip().is_unspecified()
+            || public.ip().is_unspecified();
+        if is_same_ip && private.port() == public.port() && private.port() != 0 {
+            return Err(Failure(
+                "the configuration cannot be used: metrics.listen must differ from server.listen"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 
@@ -169,18 +295,31 @@ impl Config {
     #[must_use]
     pub fn to_toml(&self) -> String {
         format!(
-            "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\n\n\
+            "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\ntrusted_proxies = {:?}\n\
+             client_address_header = {:?}\n\n\
              [database]\nurl = {:?}\nurl_file = {:?}\n\n\
              [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\n\
+             [limits]\nmax_connections = {}\nidle_secs = {}\n\
+             unauthenticated_failures_per_minute = {}\n\n\
+             [metrics]\nlisten = {:?}\n\n\
+             [telemetry]\notlp_endpoint = {:?}\nsample_percent = {}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
+            self.server.trusted_proxies,
+            self.server.client_address_header,
             self.database.url,
             self.database.url_file.display().to_string(),
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
+            self.limits.max_connections,
+            self.limits.idle_secs,
+            self.limits.unauthenticated_failures_per_minute,
+            self.metrics.listen,
+            self.telemetry.otlp_endpoint,
+            self.telemetry.sample_percent,
             self.log.filter,
             self.log.format,
         )

@@ -11,10 +11,16 @@ mod database;
 mod demo;
 mod failure;
 mod keys;
+mod metrics;
 mod oauth;
+mod proxies;
+mod pulse;
+mod readiness;
 mod revocations;
 mod routes;
+mod serve;
 mod start;
+mod telemetry;
 
 use std::process::ExitCode;
 

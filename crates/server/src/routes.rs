@@ -7,12 +7,12 @@ use axum::{
     routing::{get, patch, post, put},
 };
 
-use crate::{api, app::App, around, console, oauth, revocations};
+use crate::{api, app::App, around, console, metrics, oauth, readiness, revocations};
 
 /// No request body is larger.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Every route there is.
+/// Every route there is for others than who runs the deployment.
 pub fn routes(app: App) -> Router {
     Router::new()
         .merge(oauth_routes())
@@ -20,6 +20,7 @@ pub fn routes(app: App) -> Router {
         .merge(relationship_routes())
         .merge(api_routes())
         .merge(revocation_routes())
+        .merge(health_routes())
         .fallback(api::problem::not_found)
         .method_not_allowed_fallback(api::problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -37,6 +38,7 @@ fn oauth_routes() -> Router<App> {
         .route("/oauth2/userinfo", get(oauth::userinfo::userinfo).post(oauth::userinfo::userinfo))
         .route("/oauth2/introspect", post(oauth::introspect::introspect))
         .route("/oauth2/revoke", post(oauth::revoke::revoke))
+        .method_not_allowed_fallback(oauth::error::method_not_allowed)
 }
 
 fn console_routes() -> Router<App> {
@@ -83,7 +85,16 @@ fn api_routes() -> Router<App> {
         .route("/api/tenants/users/{id}/enable", post(api::users::enable))
         .route("/api/audit-logs", get(api::audit::list))
         .route("/api/audit-events", post(api::audit::report))
-        .route("/api/health", get(api::health::health))
+        .route("/api/health", get(readiness::health))
+}
+
+fn health_routes() -> Router<App> {
+    Router::new().route("/livez", get(readiness::livez)).route("/readyz", get(readiness::readyz))
+}
+
+/// The routes of the private listener, for who runs the deployment.
+pub fn private_routes(app: App) -> Router {
+    health_routes().route("/metrics", get(metrics::show)).with_state(app)
 }
 
 fn revocation_routes() -> Router<App> {

@@ -1,8 +1,7 @@
 //! Wiring: from a configuration to a running server, and its end.
 
-use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 
-use axum::serve::ListenerExt;
 use procura_domain::Limits;
 use procura_issuer::{Environment, Issuer, Settings};
 use procura_token::Seq;
@@ -13,19 +12,21 @@ use tokio::{
 };
 
 use crate::{
-    app::App,
+    app::{App, Parts},
     config::{Config, Log},
     database, demo,
     failure::Failure,
-    keys, routes,
+    keys,
+    proxies::Proxies,
+    routes,
+    serve::{Bounds, GRACE, serve as serve_requests},
+    telemetry::Telemetry,
 };
 
 /// A verifier that hears nothing for longer is on its own.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Old entries are put away, and the audit log is sealed, this often.
 const UPKEEP: Duration = Duration::from_mins(1);
-/// Requests under way have this long when the server stops.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(config: Config, is_demo: bool) -> Result<(), Failure> {
@@ -66,26 +67,50 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
-    let app = routes::routes(App::new(issuer.clone(), heartbeat, stopping.clone()));
+    let telemetry = Telemetry::start(&config.telemetry).await?;
+    let bounds =
+        Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));
+    let parts = Parts {
+        issuer: issuer.clone(),
+        heartbeat,
+        stopping: stopping.clone(),
+        proxies: Proxies::new(&config.server)?,
+        telemetry: telemetry.clone(),
+        bounds: bounds.clone(),
+    };
+    let app = App::new(parts);
+    let private = start_private(&config, &app).await?;
     println!("procura ready on http://{address}");
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let mut until_stopped = stopping.clone();
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = until_stopped.wait_for(|is_stopping| *is_stopping).await;
-        });
-    let server = tokio::spawn(server.into_future());
+    let app = routes::routes(app);
+    let server = tokio::spawn(serve_requests(listener, app, bounds, stopping.clone()));
     wait_for_signal().await?;
     stop.send_replace(true);
     // Feeds end at once; what else is under way may finish.
-    let _ = tokio::time::timeout(GRACE, server).await;
+    let _ = server.await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
+    }
+    drop(private);
     let _ = tokio::time::timeout(GRACE, upkeep).await;
     issuer.store().close().await;
     Ok(())
+}
+
+/// The private listener, where there is to be one. It stays until the end, so that whoever asks can see
+/// the node stop; it ends when what is answered here is dropped.
+async fn start_private(config: &Config, app: &App) -> Result<Option<watch::Sender<bool>>, Failure> {
+    /// Whoever scrapes comes with a handful of connections.
+    const PRIVATE_CONNECTIONS: usize = 64;
+    let Some(address) = config.metrics.address()? else { return Ok(None) };
+    let what = format!("metrics.listen {address}");
+    let listener = TcpListener::bind(address).await.map_err(|error| Failure::of(&what, error))?;
+    let address = listener.local_addr().map_err(|error| Failure::of(&what, error))?;
+    let bounds = Bounds::new(PRIVATE_CONNECTIONS, Duration::from_secs(config.limits.idle_secs));
+    let (until, ended) = watch::channel(false);
+    let routes = routes::private_routes(app.clone());
+    tokio::spawn(serve_requests(listener, routes, bounds, ended));
+    println!("procura metrics on http://{address}");
+    Ok(Some(until))
 }
 
 fn settings(config: &Config, address: SocketAddr) -> Settings {
@@ -95,6 +120,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         home_ttl_secs: config.tokens.home_ttl_secs,
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
+        stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
     }
 }
@@ -126,6 +152,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
         };
+        if let Err(error) = issuer.note_dropped().await {
+            tracing::error!(%error, "refused failures could not be summed up in the audit log");
+        }
         match issuer.checkpoint(sealed).await {
             Ok(Some((seq, statement))) => {
                 sealed = seq;

@@ -7,6 +7,7 @@ use procura_token::{TenantId, Ts};
 use crate::{
     Result, Tx,
     ledger::Ledger,
+    meters::Meters,
     postgres,
     revocations::RevocationLog,
     row::Columns,
@@ -90,9 +91,10 @@ impl From<crate::Error> for OpenError {
 pub struct Store {
     pub(crate) readers: Pool,
     pub(crate) writer: Pool,
-    urgent: Pool,
+    pub(crate) urgent: Pool,
     pub(crate) log: Arc<RevocationLog>,
     pub(crate) ledger: Ledger,
+    pub(crate) meters: Meters,
 }
 
 impl Store {
@@ -121,9 +123,10 @@ impl Store {
         urgent: Pool,
         ledger: Pool,
     ) -> Result<Self, OpenError> {
-        let log = Arc::new(RevocationLog::load(&readers).await?);
+        let meters = Meters::default();
+        let log = Arc::new(RevocationLog::load(&readers, meters.clone()).await?);
         let ledger = Ledger::start(ledger, Arc::clone(&log));
-        Ok(Self { readers, writer, urgent, log, ledger })
+        Ok(Self { readers, writer, urgent, log, ledger, meters })
     }
 
     /// Opens a writing transaction. Dropped without a commit, it leaves nothing behind.

@@ -2,7 +2,17 @@
 
 use procura_token::{Ts, UserId};
 
-use crate::{Result, Tx, row::Columns, sql::query};
+use crate::{Result, Store, Tx, row::Columns, sql::query};
+
+impl Store {
+    /// Whether an invitation can still be used.
+    pub async fn is_invitation_open(&self, token_hash: &str, now: Ts) -> Result<bool> {
+        const FIND: &str = "SELECT user_id FROM invitations WHERE token_hash = $1 \
+                            AND used_at IS NULL AND expires_at > $2";
+        let query = query(FIND).bind(token_hash).bind(now.0);
+        Ok(query.fetch_optional(&self.readers).await?.is_some())
+    }
+}
 
 impl Tx {
     /// Keeps an invitation, as a hash only.

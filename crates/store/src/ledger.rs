@@ -87,6 +87,12 @@ impl Store {
         wait(answered).await
     }
 
+    /// How many exchanges and audit entries wait for the ledger.
+    #[must_use]
+    pub fn ledger_depth(&self) -> usize {
+        self.ledger.depth()
+    }
+
     /// Appends an audit entry; returns when it is durable.
     pub async fn record(&self, entry: Entry) -> Result<()> {
         let (answer, answered) = oneshot::channel();
@@ -110,6 +116,11 @@ impl Ledger {
         Self(way_in)
     }
 
+    /// Jobs that wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.0.max_capacity().saturating_sub(self.0.capacity())
+    }
+
     fn submit(&self, job: Job) -> Result<()> {
         self.0.try_send(job).map_err(|_| Error::Unavailable)
     }
@@ -129,7 +140,12 @@ async fn run(mut jobs: mpsc::Receiver<Job>, writer: Pool, log: Arc<RevocationLog
         let started = Instant::now();
         // Alone, a job is committed at once; in company, the next batch may fill a little.
         next_start = if batch.len() >= 3 { started + PACE } else { started };
-        if let Err(error) = commit(std::mem::take(&mut batch), &writer, &log).await {
+        let jobs_taken = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let done = commit(std::mem::take(&mut batch), &writer, &log).await;
+        log.meters.batch_jobs.observe(f64::from(jobs_taken));
+        log.meters.commit_seconds.observe(started.elapsed().as_secs_f64());
+        if let Err(error) = done {
+            log.meters.commit_failures.inc();
             // Nobody is answered; every caller reports "unavailable" and hands out nothing.
             tracing::error!(%error, "a batch was not recorded");
         }

@@ -10,6 +10,7 @@ mod facts;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;
+pub mod meters;
 mod postgres;
 pub mod relationships;
 pub mod revocations;

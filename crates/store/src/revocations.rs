@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     Result, Store,
+    meters::Meters,
     row::Columns,
     sql::{Place, Pool, Transaction, query},
 };
@@ -64,6 +65,8 @@ impl View {
 pub struct RevocationLog {
     view: RwLock<View>,
     head: watch::Sender<Seq>,
+    /// Whoever writes to the log has it in hand, and with it what counts the writing.
+    pub(crate) meters: Meters,
 }
 
 /// Everything that can still kill a token.
@@ -76,10 +79,10 @@ pub struct Snapshot {
 }
 
 impl RevocationLog {
-    pub(crate) async fn load(readers: &Pool) -> Result<Self> {
+    pub(crate) async fn load(readers: &Pool, meters: Meters) -> Result<Self> {
         let head = head(readers).await?;
         let entries = since(readers, Seq(0)).await?;
-        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)) };
+        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)), meters };
         log.adopt(entries, head);
         Ok(log)
     }
@@ -126,6 +129,12 @@ impl RevocationLog {
     #[must_use]
     pub fn head(&self) -> Seq {
         self.read().head
+    }
+
+    /// How many entries are held: those that can still kill a token.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.read().entries.len()
     }
 
     /// Changes whenever the head moves.

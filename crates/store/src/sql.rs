@@ -232,6 +232,15 @@ impl Pool {
         })
     }
 
+    /// Open connections, and those of them at rest.
+    pub(crate) fn size(&self) -> (i64, i64) {
+        let (open, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        (i64::from(open), i64::try_from(idle).unwrap_or(i64::MAX))
+    }
+
     /// Waits until every connection is closed.
     pub(crate) async fn close(&self) {
         match self {

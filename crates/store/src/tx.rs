@@ -118,6 +118,7 @@ impl Tx {
             let head = self.revocations.last().map_or(self.head, |entry| entry.seq);
             self.move_head(head).await?;
             self.inner.commit().await?;
+            self.log.meters.count_revocations(&self.revocations);
             self.log.publish(self.revocations);
             Ok(Committed { head })
         };

@@ -44,7 +44,7 @@ async fn queries_ids_and_paths_that_make_no_sense_are_refused() {
     let (ada, pat) = (house.log_in(ADA).await, house.log_in(PAT).await);
     for query in [
         "limit=0",
-        "limit=201",
+        "limit=1001",
         "limit=x",
         "cursor=x",
         "from=yesterday",
@@ -55,7 +55,14 @@ async fn queries_ids_and_paths_that_make_no_sense_are_refused() {
         let answer = ada.get(&format!("/api/audit-logs?{query}")).await;
         answer.problem(400, "invalid_request");
     }
-    ada.get("/api/audit-logs?limit=1").await.expect(200);
+    // A page that is full says where the next one is.
+    let page = ada.get("/api/audit-logs?action=login&limit=1").await;
+    let seq = &page.expect(200).json()[0]["seq"];
+    let next = format!("<?action=login&limit=1&cursor={seq}>; rel=\"next\"");
+    assert_eq!(page.header("link"), Some(next.as_str()));
+    let rest = ada.get(&format!("/api/audit-logs?action=login&limit=1&cursor={seq}")).await;
+    assert_eq!(rest.expect(200).text, "[]", "Ada has logged in once");
+    assert_eq!(rest.header("link"), None);
     ada.get("/api/audit-logs?tenantId=umbrella").await.problem(404, "not_found");
     ada.put(&format!("{SWITCH}?confirm=perhaps"), &json!({"mode": "off"}))
         .await

@@ -37,11 +37,17 @@ async fn a_partner_sets_a_customer_up_and_its_admin_takes_over() {
     assert_eq!(page.status, 401, "nobody logs in before the password is set");
 
     let visitor = house.visitor();
+    let second = form(&visitor.visit(&link).await.expect(200).text, "invitation-form");
     assert_eq!(accept(&visitor, &link, "too short").await.status, 400);
     let done = accept(&visitor, &link, PASSWORD).await;
     assert!(done.expect(200).text.contains("Your password is set"), "{}", done.text);
-    let again = accept(&house.visitor(), &link, "another good password").await;
-    assert_eq!(again.status, 400, "an invitation works once");
+    // It works once; whoever opens it again, or one that never was, is told so at once.
+    for link in [link.clone(), format!("{link}x")] {
+        let over = house.visitor().visit(&link).await;
+        assert!(over.expect(400).text.contains("no longer good"), "{}", over.text);
+    }
+    let again = visitor.submit(&second.with("password", "another good password")).await;
+    assert_eq!(again.status, 400, "nor by a form from before");
     let (page, _) = house.visitor().try_log_in(EMAIL, "another good password").await;
     assert_eq!(page.status, 401);
 

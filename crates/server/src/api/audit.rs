@@ -1,8 +1,12 @@
 //! The audit log: two views of it, and the way in for resource servers.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
 use procura_issuer::audit::Reported;
-use procura_store::audit::Filter;
+use procura_store::audit::{Filter, Listed};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,8 +21,9 @@ use crate::{
     around::From,
 };
 
-/// A page has at most so many entries; without `limit` the answer is complete.
-const MAX_LIMIT: i64 = 200;
+/// A page has at most so many entries, and so many where nobody says: the log only grows.
+const MAX_LIMIT: i64 = 1000;
+const LIMIT: i64 = 100;
 
 /// The filters of seed 004, spelled as it spells them.
 #[derive(Debug, Default, Deserialize)]
@@ -46,7 +51,7 @@ impl Asked {
             from: time(self.from.as_deref(), "from")?,
             to: time(self.to.as_deref(), "to")?,
             below: self.cursor,
-            limit: self.limit,
+            limit: Some(self.limit.unwrap_or(LIMIT)),
             ..Filter::default()
         })
     }
@@ -56,28 +61,46 @@ impl Asked {
 pub async fn list(
     State(app): State<App>,
     Person(caller): Person,
+    RawQuery(query): RawQuery,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Page, Problem> {
     let filter = asked.filter()?;
     let tenant = match asked.tenant_id.as_deref() {
         Some(name) => Some(app.issuer().resolve_tenant(&caller, name).await?),
         None => None,
     };
     let listed = app.issuer().list_audit(&caller, tenant, filter).await?;
-    Ok(Json(listed.iter().map(view::entry).collect()))
+    Ok(page(&asked, query.as_deref(), &listed))
 }
 
 /// `GET /api/tenants/partner-activity`
 pub async fn partner_activity(
     State(app): State<App>,
     Person(caller): Person,
+    RawQuery(query): RawQuery,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Page, Problem> {
     if asked.tenant_id.is_some() {
         return Err(Problem::invalid("tenantId"));
     }
     let listed = app.issuer().list_partner_activity(&caller, asked.filter()?).await?;
-    Ok(Json(listed.iter().map(view::entry).collect()))
+    Ok(page(&asked, query.as_deref(), &listed))
+}
+
+type Page = (Option<[(HeaderName, HeaderValue); 1]>, Json<Value>);
+
+/// The entries, and where the next page is, if this one is full (RFC 8288).
+fn page(asked: &Asked, query: Option<&str>, listed: &[Listed]) -> Page {
+    let limit = usize::try_from(asked.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
+    let last = listed.last().filter(|_| listed.len() >= limit);
+    let next = last.and_then(|last| {
+        let pairs = query.unwrap_or_default().split('&');
+        let kept = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let query: String = kept.flat_map(|pair| [pair, "&"]).collect();
+        let link = format!("<?{query}cursor={}>; rel=\"next\"", last.chained.seq);
+        Some([(header::LINK, HeaderValue::from_str(&link).ok()?)])
+    });
+    (next, Json(listed.iter().map(view::entry).collect()))
 }
 
 /// What a resource server reports.

@@ -3,7 +3,6 @@
 
 pub mod audit;
 pub mod caller;
-pub mod health;
 pub mod input;
 pub mod problem;
 pub mod relationships;

@@ -16,11 +16,13 @@ pub struct Problem {
     title: &'static str,
     /// Names the member, parameter or state in question.
     about: Option<&'static str>,
+    /// When to try again, in seconds.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, about: None }
+        Self { status, code, title, about: None, retry_after: None }
     }
 
     /// Something failed that the caller cannot help.
@@ -30,8 +32,10 @@ impl Problem {
         "Something went wrong here.",
     );
     /// Storage is slow or full.
-    pub const UNAVAILABLE: Self =
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later.");
+    pub const UNAVAILABLE: Self = Self {
+        retry_after: Some(1),
+        ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later.")
+    };
     /// No such thing, or not for this caller to know.
     pub const NOT_FOUND: Self =
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing.");
@@ -86,8 +90,8 @@ impl IntoResponse for Problem {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(secs) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         response.extensions_mut().insert(self);
         response
@@ -114,6 +118,14 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::CONFLICT, "conflict", "It exists already or was changed.")
             }
             Error::Busy => Self::UNAVAILABLE,
+            Error::TooManyFailures { wait_secs } => Self {
+                retry_after: Some(wait_secs),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_failures",
+                    "Too many failures from this address. Try again later.",
+                )
+            },
             Error::Broken => Self::INTERNAL,
         }
     }

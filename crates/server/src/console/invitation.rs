@@ -42,6 +42,11 @@ pub async fn show(
 ) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(token) = form.get("token") else { return page::of(Error::NotFound) };
+    match app.issuer().is_invitation_open(token).await {
+        Ok(true) => {}
+        Ok(false) => return page::invitation_over(),
+        Err(error) => return page::of(error),
+    }
     let cookies = Cookies::read(&app, &headers);
     let browser = match &cookies.browser {
         Some(browser) => browser.clone(),

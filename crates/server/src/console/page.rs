@@ -66,6 +66,17 @@ pub(crate) fn error(code: &'static str) -> Response {
     render(StatusCode::BAD_REQUEST, &page, None)
 }
 
+/// The page for an invitation that was used, has expired, or never was.
+pub(crate) fn invitation_over() -> Response {
+    let page = ErrorPage {
+        title: "This invitation is no longer good",
+        text: "It was used already, or its week is over. If you have set a password, log in to your \
+               application; if not, ask whoever invited you for a new invitation.",
+        code: "invitation_over",
+    };
+    render(StatusCode::BAD_REQUEST, &page, None)
+}
+
 /// The page for an error of a verb.
 pub(crate) fn of(error: Error) -> Response {
     let (status, title, text, code) = match error {
@@ -74,6 +85,12 @@ pub(crate) fn of(error: Error) -> Response {
             "Just a moment",
             "Too much is going on here right now. Wait a little and try again.",
             "temporarily_unavailable",
+        ),
+        Error::TooManyFailures { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Just a moment",
+            "Too many attempts from where you are have failed. Wait a minute and try again.",
+            "too_many_failures",
         ),
         Error::Broken => (
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -90,7 +107,16 @@ pub(crate) fn of(error: Error) -> Response {
         ),
         _ => return self::error("invalid_request"),
     };
-    render(status, &ErrorPage { title, text, code }, None)
+    let mut response = render(status, &ErrorPage { title, text, code }, None);
+    let retry_secs = match error {
+        Error::Busy => Some(1),
+        Error::TooManyFailures { wait_secs } => Some(wait_secs),
+        _ => None,
+    };
+    if let Some(secs) = retry_secs {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+    response
 }
 
 /// The stylesheet.

@@ -24,7 +24,7 @@ pub async fn authenticate(
     let shown = match shown(headers, form) {
         Ok(shown) => shown,
         Err(error) => {
-            issuer.note(action, "client_authentication_malformed", None, via).await?;
+            issuer.note_stranger(action, "client_authentication_malformed", None, via).await?;
             return Err(error);
         }
     };
@@ -37,7 +37,7 @@ pub async fn authenticate(
         Ok(client) => Ok(client),
         Err(procura_issuer::Error::Unauthenticated) => {
             let id = shown.id.parse().ok();
-            issuer.note(action, "client_authentication_failed", id, via).await?;
+            issuer.note_stranger(action, "client_authentication_failed", id, via).await?;
             Err(if shown.is_basic {
                 OAuthError::CLIENT.with_basic_challenge()
             } else {

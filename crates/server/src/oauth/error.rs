@@ -19,11 +19,21 @@ pub struct OAuthError {
     acr: Option<&'static str>,
     max_age: Option<i64>,
     challenge: Option<&'static str>,
+    /// When to try again, in seconds.
+    retry_after: Option<u32>,
 }
 
 impl OAuthError {
     const fn new(status: StatusCode, code: &'static str, description: &'static str) -> Self {
-        Self { status, code, description, acr: None, max_age: None, challenge: None }
+        Self {
+            status,
+            code,
+            description,
+            acr: None,
+            max_age: None,
+            challenge: None,
+            retry_after: None,
+        }
     }
 
     /// The body is too large.
@@ -43,8 +53,21 @@ impl OAuthError {
         "invalid_target",
         "The requested target is not available.",
     );
-    const UNAVAILABLE: Self =
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later.");
+    /// Storage is slow or full, or the answer took too long.
+    pub const UNAVAILABLE: Self = Self {
+        retry_after: Some(1),
+        ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later.")
+    };
+    const METHOD: Self = Self::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        "This method is not possible here.",
+    );
+    const TOO_MANY_FAILURES: Self = Self::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+        "Too many failures from this address. Try again later.",
+    );
 
     /// A malformed request.
     #[must_use]
@@ -134,6 +157,9 @@ impl From<Error> for OAuthError {
                 Self::invalid("The request cannot be fulfilled.")
             }
             Error::Busy => Self::UNAVAILABLE,
+            Error::TooManyFailures { wait_secs } => {
+                Self { retry_after: Some(wait_secs), ..Self::TOO_MANY_FAILURES }
+            }
             Error::Broken => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -156,9 +182,14 @@ impl IntoResponse for OAuthError {
         if let Some(challenge) = self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(secs) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         response
     }
+}
+
+/// For methods that an endpoint does not know.
+pub async fn method_not_allowed() -> OAuthError {
+    OAuthError::METHOD
 }

@@ -38,7 +38,7 @@ pub async fn token(
     let form = match form {
         Ok(form) => form,
         Err(error) => {
-            issuer.note("token.request", "form_refused", None, &via).await?;
+            issuer.note_stranger("token.request", "form_refused", None, &via).await?;
             return Err(error);
         }
     };
@@ -56,7 +56,7 @@ pub async fn token(
         Ok(response) => Ok(response),
         Err(Refused { error, is_recorded: true }) => Err(error),
         Err(Refused { error, is_recorded: false }) => {
-            issuer.note(action, "request_malformed", Some(client.id.clone()), &via).await?;
+            issuer.note_malformed(action, &client, &via).await?;
             Err(error)
         }
     }
