@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -48,9 +48,14 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     let via = Via { ip: client.map(|ip| ip.to_string()), request_id: request_id.clone() };
     request.extensions_mut().insert(via);
     let face = Face::of(request.uri().path());
-    let mut response = tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
-        .await
-        .unwrap_or_else(|_| face.unavailable());
+    let handled = async {
+        if face == Face::Api && has_nul(request.uri()) {
+            return Problem::invalid("url").into_response();
+        }
+        next.run(request).await
+    };
+    let mut response =
+        tokio::time::timeout(HANDLER_TIMEOUT, handled).await.unwrap_or_else(|_| face.unavailable());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.render(&request_id, &response);
     }
@@ -65,8 +70,13 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     response
 }
 
+/// No name of ours has a NUL in it, and Postgres cannot be asked for one. Forms look for themselves.
+fn has_nul(uri: &Uri) -> bool {
+    uri.path().contains("%00") || uri.query().is_some_and(|query| query.contains("%00"))
+}
+
 /// Whom a path talks to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Face {
     OAuth,
     Person,

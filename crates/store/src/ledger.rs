@@ -6,7 +6,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use procura_domain::{Limits, Mandate, Refusal, Wish, decide, relationship::Conditions};
+use procura_domain::{
+    Facts, Limits, Mandate, Refusal, Relationship, Wish, decide, relationship::Conditions,
+};
 use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -178,10 +180,8 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
             // Dropped unanswered: only this caller hears "unavailable".
             let Some(loaded) = loaded else { continue };
-            let demanding = demanding(&loaded);
-            let (outcome, entry) = settle(*exchange, loaded, &log, &mut starting);
-            let is_step_up = matches!(outcome, Err(Refusal::StepUpRequired));
-            let conditions = demanding.filter(|_| is_step_up);
+            let Settled { outcome, entry, conditions } =
+                settle(*exchange, loaded, &log, &mut starting);
             let jti = entry.jti.clone();
             tx.audit(entry);
             outcomes.push((Recorded { outcome, rvs, jti, conditions }, answer));
@@ -209,35 +209,47 @@ impl Job {
     }
 }
 
-/// What the edge asks of a login, where it asks for anything.
-fn demanding(loaded: &Loaded) -> Option<Conditions> {
-    let asks = |c: &&Conditions| c.min_acr.is_some() || c.max_age_secs.is_some();
-    loaded.facts.relationships.iter().map(|edge| &edge.conditions).find(asks).cloned()
+/// One exchange, decided.
+struct Settled {
+    outcome: Result<(Mandate, DelegationId), Refusal>,
+    entry: Entry,
+    conditions: Option<Conditions>,
 }
 
-type Outcome = Result<(Mandate, DelegationId), Refusal>;
+/// What the edge that asked for a stronger or fresher login asks for: the one that says so alone. The
+/// other edge of this pair may ask for more, and is not what stands in the way.
+fn demanded(exchange: &Exchange, facts: &Facts) -> Option<Conditions> {
+    let asks = |edge: &&Relationship| {
+        let alone = Facts { relationships: vec![(*edge).clone()], ..facts.clone() };
+        let decided = decide(&alone, &exchange.wish, exchange.limits, exchange.entry.at);
+        decided == Err(Refusal::StepUpRequired)
+    };
+    facts.relationships.iter().find(asks).map(|edge| edge.conditions.clone())
+}
 
 /// Decides one exchange and completes its audit entry.
 fn settle(
-    exchange: Exchange,
+    mut exchange: Exchange,
     mut loaded: Loaded,
     log: &RevocationLog,
     starting: &mut Starting,
-) -> (Outcome, Entry) {
-    let Exchange { mut wish, mut entry, .. } = exchange;
+) -> Settled {
     if exchange.target_slug.is_some() {
-        wish.target = loaded.facts.target.map(|target| target.id);
+        exchange.wish.target = loaded.facts.target.map(|target| target.id);
     }
     loaded.facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
-    entry.target_tenant_id = loaded.facts.target.map(|target| target.id);
+    exchange.entry.target_tenant_id = loaded.facts.target.map(|target| target.id);
 
-    let outcome = decide(&loaded.facts, &wish, exchange.limits, entry.at);
-    match outcome {
+    let (limits, now) = (exchange.limits, exchange.entry.at);
+    match decide(&loaded.facts, &exchange.wish, limits, now) {
         Err(refusal) => {
+            let is_step_up = refusal == Refusal::StepUpRequired;
+            let conditions = is_step_up.then(|| demanded(&exchange, &loaded.facts)).flatten();
+            let mut entry = exchange.entry;
             "refused".clone_into(&mut entry.result);
             entry.reason = Some(refusal.as_str().to_owned());
             entry.jti = None;
-            (Err(refusal), entry)
+            Settled { outcome: Err(refusal), entry, conditions }
         }
         Ok(mandate) => {
             let delegation = starting.delegation(
@@ -248,17 +260,18 @@ fn settle(
                     session: exchange.session,
                     relationship: mandate.relationship,
                     client: exchange.client.id.to_string(),
-                    user: wish.user,
-                    actor_tenant: wish.home,
+                    user: exchange.wish.user,
+                    actor_tenant: exchange.wish.home,
                     tenant: mandate.tenant,
-                    started_at: entry.at,
+                    started_at: now,
                     ends_at: mandate.delegation_ends_at,
                 },
             );
+            let mut entry = exchange.entry;
             "ok".clone_into(&mut entry.result);
             entry.relationship_id = Some(mandate.relationship);
             entry.delegation_id = Some(delegation);
-            (Ok((mandate, delegation)), entry)
+            Settled { outcome: Ok((mandate, delegation)), entry, conditions: None }
         }
     }
 }

@@ -27,6 +27,7 @@ async fn a_body_is_json_of_the_documented_shape() {
         ("application/json", r#"{"mode":"OFF"}"#.to_owned(), 400, "invalid_request"),
         ("application/json", r#"{"mode":"off","mode":"on"}"#.to_owned(), 400, "invalid_request"),
         ("application/json", r#"{"mode":"off","more":1}"#.to_owned(), 400, "invalid_request"),
+        ("application/json", r#"{"mode":"off\u0000"}"#.to_owned(), 400, "invalid_request"),
         ("application/json", deep, 400, "invalid_request"),
         ("application/json", format!("\"{}\"", "a".repeat(64 * 1024)), 413, "too_large"),
         ("text/plain", r#"{"mode":"off"}"#.to_owned(), 415, "unsupported_media_type"),
@@ -50,6 +51,7 @@ async fn queries_ids_and_paths_that_make_no_sense_are_refused() {
         "from=yesterday",
         "actorTenantId=x",
         "unknown=1",
+        "action=%00",
         "limit=1&limit=2",
     ] {
         let answer = ada.get(&format!("/api/audit-logs?{query}")).await;

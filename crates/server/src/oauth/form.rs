@@ -52,6 +52,9 @@ impl Form {
         if form.text.contains('\u{fffd}') {
             return Err(OAuthError::invalid("The request is not valid UTF-8."));
         }
+        if form.text.contains('\0') {
+            return Err(OAuthError::invalid("A parameter contains NUL."));
+        }
         Ok(form)
     }
 
@@ -126,5 +129,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_utf8_are_refused() {
         assert!(Form::parse(b"a=%ff").is_err());
+        assert!(Form::parse(b"a=%00").is_err());
+        assert!(Form::parse(b"a=%C3%A4").is_ok());
     }
 }
