@@ -12,6 +12,7 @@
 )]
 
 mod house;
+mod keys;
 mod pages;
 mod protocol;
 mod walkthrough;

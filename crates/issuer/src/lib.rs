@@ -21,6 +21,7 @@ pub mod provision;
 pub mod redeem;
 pub mod relationships;
 pub mod revoke;
+pub mod rotation;
 mod subject;
 pub mod trust;
 pub mod users;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub session_ttl_secs: i64,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
+    /// How long signing keys live.
+    pub keys: rotation::Plan,
 }
 
 /// Where a request came from; it ends up in the audit log.
@@ -99,7 +102,8 @@ impl Issuer {
         environment: Environment,
         secrets: keys::Secrets,
     ) -> Result<Self> {
-        let keys = keys::KeyRing::open(&store, &secrets, &environment).await?;
+        rotation::first_keys(&store, &secrets, &environment).await?;
+        let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
             store,
             settings,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, config::Config, failure::Failure, start};
+use crate::{audit, config::Config, failure::Failure, key_commands as keys, start};
 
 /// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
 #[derive(Debug, Parser)]
@@ -23,6 +23,9 @@ enum Command {
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Look after the signing keys and the master key.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,6 +70,18 @@ struct Verify {
 }
 
 #[derive(Debug, Subcommand)]
+enum Keys {
+    /// Print every key: its state, since when, until when.
+    List(Place),
+    /// Let the next key sign. Verifiers know it already; what the old one signed lives on.
+    Rotate(keys::Rotate),
+    /// End one key.
+    Retire(keys::Retire),
+    /// Seal everything under a new master key, while no server runs.
+    Rewrap(keys::Rewrap),
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Say whether the configuration can be used.
     Check(Place),
@@ -99,6 +114,10 @@ pub fn run() -> Result<(), Failure> {
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)
         }
+        Command::Keys(Keys::List(place)) => keys::list(&place.load()?),
+        Command::Keys(Keys::Rotate(rotate)) => keys::rotate(&rotate),
+        Command::Keys(Keys::Retire(retire)) => keys::retire(&retire),
+        Command::Keys(Keys::Rewrap(rewrap)) => keys::rewrap(&rewrap),
         Command::Config(ConfigCommand::Check(place)) => {
             place.load()?;
             println!("The configuration is good.");

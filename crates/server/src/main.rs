@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod demo;
 mod failure;
+mod key_commands;
 mod keys;
 mod oauth;
 mod revocations;

@@ -4,7 +4,7 @@ use std::{future::IntoFuture, io::IsTerminal, net::SocketAddr, path::Path, time:
 
 use axum::serve::ListenerExt;
 use procura_domain::Limits;
-use procura_issuer::{Environment, Issuer, Settings};
+use procura_issuer::{Environment, Issuer, Settings, keys::Secrets};
 use procura_store::{Location, Store};
 use procura_token::Seq;
 use tokio::{
@@ -48,18 +48,18 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let data = config.server.data.clone();
     // Held until the end: the folder is ours alone.
     let _lock = keys::take_data_folder(&data)?;
-    let secrets = keys::load_secrets(&data)?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .map_err(|error| Failure::of(&config.server.listen.to_string(), error))?;
     let address = listener.local_addr().map_err(|error| Failure::of("listener", error))?;
     let store = open_store(&data).await?;
+    let environment = Environment::default();
+    let secrets = open_secrets(&config, &store, &environment).await?;
     let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
     let settings = settings(&config, address);
-    let issuer =
-        Issuer::open(store, settings, Environment::default(), secrets).await.map_err(|error| {
-            Failure::of("the signing keys cannot be opened (wrong master key?)", error)
-        })?;
+    let issuer = Issuer::open(store, settings, environment, secrets)
+        .await
+        .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
     if is_demo {
         demo::prepare(&issuer, &data, is_first).await?;
     }
@@ -89,14 +89,28 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn open_store(data: &Path) -> Result<Store, Failure> {
+/// The secrets of a database, opened with the master key of this configuration. Only a database that
+/// nobody sealed yet gets a new master key.
+pub async fn open_secrets(
+    config: &Config,
+    store: &Store,
+    environment: &Environment,
+) -> Result<Secrets, Failure> {
+    let is_sealed = store.is_sealed().await.map_err(|error| Failure::of("database", error))?;
+    let master = keys::master_key(config, !is_sealed)?;
+    Secrets::open(store, &master, environment)
+        .await
+        .map_err(|error| Failure::of("the keys cannot be opened", error))
+}
+
+pub async fn open_store(data: &Path) -> Result<Store, Failure> {
     let file = data.join("procura.db");
     Store::open(Location::File(file.clone()))
         .await
         .map_err(|error| Failure::of(&file.display().to_string(), error))
 }
 
-fn settings(config: &Config, address: SocketAddr) -> Settings {
+pub fn settings(config: &Config, address: SocketAddr) -> Settings {
     let issuer = &config.server.issuer;
     Settings {
         issuer: if issuer.is_empty() { format!("http://{address}") } else { issuer.clone() },
@@ -104,6 +118,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
         mail_dir: config.server.data.join("mail"),
+        keys: config.keys.plan(),
     }
 }
 
@@ -121,6 +136,9 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
                 }
                 Err(error) => tracing::error!(%error, "no heartbeat: the head cannot be read"),
             }
+            if let Err(error) = issuer.follow_keys().await {
+                tracing::error!(%error, "the signing keys changed and cannot be read");
+            }
         }
     });
     heartbeat
@@ -130,6 +148,9 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
 async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::Receiver<bool>) {
     let mut sealed = 0;
     loop {
+        if let Err(error) = issuer.tend_keys().await {
+            tracing::error!(%error, "the signing keys could not be looked after");
+        }
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
