@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod authorize;
+pub mod backup;
 pub mod callers;
 pub mod client_credentials;
 pub mod clients;

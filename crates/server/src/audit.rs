@@ -13,12 +13,13 @@ use procura_store::{Location, Store};
 use crate::{config::Config, failure::Failure};
 
 /// Kept beside the database, because whoever can cut its tail can also cut its checkpoints.
-const FILE: &str = "audit-checkpoints.jws";
+pub const CHECKPOINTS_FILE: &str = "audit-checkpoints.jws";
 
 /// Appends a signed checkpoint to the file beside the database.
 pub fn keep_checkpoint(data: &Path, statement: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file = options.create(true).append(true).mode(0o600).open(data.join(FILE))?;
+    let mut file =
+        options.create(true).append(true).mode(0o600).open(data.join(CHECKPOINTS_FILE))?;
     writeln!(file, "{statement}")
 }
 
@@ -30,7 +31,7 @@ pub fn verify(config: &Config, elsewhere: &[PathBuf]) -> Result<(), Failure> {
         return Err(Failure::of(&database.display().to_string(), "there is no database"));
     }
     let mut kept = Vec::new();
-    for file in elsewhere.iter().cloned().chain([data.join(FILE)]) {
+    for file in elsewhere.iter().cloned().chain([data.join(CHECKPOINTS_FILE)]) {
         if !file.exists() && !elsewhere.contains(&file) {
             continue;
         }

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, config::Config, failure::Failure, key_commands as keys, start};
+use crate::{
+    audit, backup_commands as backup, config::Config, failure::Failure, key_commands as keys, start,
+};
 
 /// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
 #[derive(Debug, Parser)]
@@ -26,6 +28,11 @@ enum Command {
     /// Look after the signing keys and the master key.
     #[command(subcommand)]
     Keys(Keys),
+    /// Copy everything, or look whether a copy is good.
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Put a backup into an empty database, and start a new generation: nothing from before is accepted.
+    Restore(backup::Restore),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +89,14 @@ enum Keys {
 }
 
 #[derive(Debug, Subcommand)]
+enum Backup {
+    /// Copy everything as it is now into a new folder; servers may run. The master key is not in it.
+    Create(backup::Create),
+    /// Read a backup and say whether anything of it was changed.
+    Verify(backup::Verify),
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Say whether the configuration can be used.
     Check(Place),
@@ -118,6 +133,9 @@ pub fn run() -> Result<(), Failure> {
         Command::Keys(Keys::Rotate(rotate)) => keys::rotate(&rotate),
         Command::Keys(Keys::Retire(retire)) => keys::retire(&retire),
         Command::Keys(Keys::Rewrap(rewrap)) => keys::rewrap(&rewrap),
+        Command::Backup(Backup::Create(create)) => backup::create(&create),
+        Command::Backup(Backup::Verify(verify)) => backup::verify(&verify),
+        Command::Restore(restore) => backup::restore(&restore),
         Command::Config(ConfigCommand::Check(place)) => {
             place.load()?;
             println!("The configuration is good.");

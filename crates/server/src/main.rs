@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod around;
 mod audit;
+mod backup_commands;
 mod cli;
 mod config;
 mod console;

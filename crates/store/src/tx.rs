@@ -9,6 +9,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use crate::{
     Error, Result,
     audit::{self, ChainHash, Entry},
+    backup::Head,
     keys::KeysVersion,
     revocations::{self, RevocationLog},
     row::Columns,
@@ -93,6 +94,15 @@ impl Tx {
     /// Lets every node know, with the commit, that its copy of the keys is old.
     pub(crate) const fn move_keys(&mut self) {
         self.keys = self.keys.next();
+    }
+
+    /// After a restore both logs go on from where the backup ended. The version of the keys only has
+    /// to be another one than anybody has seen, so it jumps.
+    pub(crate) fn set_head(&mut self, head: &Head) {
+        self.head = head.revocation_seq;
+        self.audit_seq = head.audit_seq;
+        self.audit_hash = head.audit_hash;
+        self.keys = head.keys_version.max(KeysVersion(self.now.secs())).next();
     }
 
     /// Writes an audit entry with the commit.
