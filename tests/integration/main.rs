@@ -11,7 +11,9 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod backup;
 mod house;
+mod keys;
 mod nodes;
 mod operation;
 mod pages;

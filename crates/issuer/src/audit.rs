@@ -14,9 +14,11 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 12] = [
+    "backup.",
     "demo.",
     "invitation.",
+    "key.",
     "login",
     "partner_access.",
     "relationship.",
@@ -191,7 +193,8 @@ impl Issuer {
             seq,
             hash: hash.to_string(),
         };
-        let statement = self.0.keys.sign_access(CHECKPOINT_TYPE, &checkpoint)?;
+        let signers = self.signers(self.0.store.keys_version()).await?;
+        let statement = signers.access(CHECKPOINT_TYPE, &checkpoint)?;
         self.0.store.insert_checkpoint(seq, &statement).await?;
         Ok(Some((seq, statement)))
     }

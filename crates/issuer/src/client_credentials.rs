@@ -63,8 +63,9 @@ impl Issuer {
             self.forget_client(&client.id);
             return Err(Error::Refused(Refusal::ClientUnusable));
         }
-        let token =
-            self.mint_client(Own { client, audience, scope: granted, rvs: tx.rvs() }, tx.now())?;
+        let signers = &self.signers_in(&mut tx).await?;
+        let own = Own { signers, client, audience, scope: granted, rvs: tx.rvs() };
+        let token = self.mint_client(own, tx.now())?;
         let entry = Entry {
             actor_tenant_id: Some(client.tenant),
             target_tenant_id: Some(client.tenant),

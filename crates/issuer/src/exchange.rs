@@ -76,7 +76,7 @@ impl Issuer {
         };
         // Steps 5 to 9: gather, decide and record in one transaction.
         let recorded = self.0.store.exchange(self.ledger_job(request, &prepared, entry)?).await?;
-        self.conclude(request, &prepared, recorded, now)
+        self.conclude(request, &prepared, recorded, now).await
     }
 
     fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, (Error, &'static str)> {
@@ -149,7 +149,7 @@ impl Issuer {
     }
 
     /// 10 Sign what was decided and is durable.
-    fn conclude(
+    async fn conclude(
         &self,
         request: &Request<'_>,
         prepared: &Prepared,
@@ -169,8 +169,10 @@ impl Issuer {
             }
         })?;
         let (tenant, ends_at) = (mandate.tenant, mandate.delegation_ends_at);
+        let signers = self.signers(recorded.keys).await?;
         let token = self.mint_delegated(
             Delegated {
+                signers: &signers,
                 client: &request.client,
                 audience: &prepared.audience,
                 subject: &prepared.subject.claims,

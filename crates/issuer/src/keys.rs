@@ -1,18 +1,77 @@
-//! Keys: the master key and what is derived from it, and the ring of signing keys.
+//! Keys: the master key and what stands under it, and the ring of signing keys.
+//!
+//! The master key seals; it derives nothing that leaves traces in the database, except where a
+//! database is older than that. So another master key can take its place.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use procura_store::{Store, keys::StoredKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use procura_store::{
+    Store, Tx,
+    keys::{KeyState, KeysVersion, StoredKey},
+};
 use procura_token::{
     Algorithm, Jwks, KeyId, KeySet,
-    crypto::{MacKey, SealKey},
+    crypto::{MacKey, SealKey, fill_random, unhex},
     signing::SigningKey,
 };
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Environment, Error, Result};
+use crate::{Environment, Error, Issuer, Result};
 
-/// Everything that is derived from the master key, each under a label of its own.
+/// The name of the random secret from which all keyed hashes are derived.
+const ROOT: &str = "root";
+
+/// The 32 bytes that seal everything else. Never printed, wiped when dropped.
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    /// Reads 64 hex digits; `None` where the text is anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        unhex(text.trim()).map(Self)
+    }
+
+    fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        derived(&self.0, label)
+    }
+
+    fn seal_key(&self) -> Result<SealKey> {
+        Ok(SealKey::new(&self.derive("signing-keys"))?)
+    }
+
+    /// Proves that a backup was made under this master key.
+    #[must_use]
+    pub fn backup_mac(&self) -> MacKey {
+        MacKey::new(self.derive("backups").as_slice())
+    }
+}
+
+impl Drop for MasterKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey")
+    }
+}
+
+/// Why the keys of a database cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// They were sealed under another one.
+    #[error("this master key is not the one of this database")]
+    WrongMasterKey,
+    /// Storage or randomness failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// What is sealed under the master key, opened.
 pub struct Secrets {
     seal: SealKey,
     clients: MacKey,
@@ -21,15 +80,25 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Derives the secrets from the 32 bytes of the master key.
-    pub fn derive(master: &[u8; 32]) -> Result<Self> {
-        let root = MacKey::new(master);
-        let derive = |label: &str| root.tag(&[b"procura/1/", label.as_bytes()]);
+    /// Opens the secrets of this database. One that has none yet gets its own.
+    pub async fn open(
+        store: &Store,
+        master: &MasterKey,
+        environment: &Environment,
+    ) -> Result<Self, OpenError> {
+        let seal = master.seal_key()?;
+        let found = store.find_secret(ROOT).await.map_err(Error::from)?;
+        let sealed = match found {
+            Some(sealed) => sealed,
+            None => first_root(store, master, environment).await?,
+        };
+        let root = open_root(&seal, &sealed).map_err(|_| OpenError::WrongMasterKey)?;
+        let derive = |label| MacKey::new(derived(&root, label).as_slice());
         Ok(Self {
-            seal: SealKey::new(&derive("signing-keys"))?,
-            clients: MacKey::new(&derive("client-secrets")),
-            principals: MacKey::new(&derive("delegated-principals")),
-            forms: MacKey::new(&derive("forms")),
+            seal,
+            clients: derive("client-secrets"),
+            principals: derive("delegated-principals"),
+            forms: derive("forms"),
         })
     }
 
@@ -47,12 +116,81 @@ impl Secrets {
     pub(crate) const fn forms(&self) -> &MacKey {
         &self.forms
     }
+
+    pub(crate) fn seal_pair(&self, kid: KeyId, pkcs8: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.seal.seal(kid.to_string().as_bytes(), pkcs8)?)
+    }
+
+    fn open_pair(&self, key: &StoredKey) -> Result<SigningKey> {
+        let pkcs8 = open_pkcs8(&self.seal, key)?;
+        Ok(SigningKey::load(key.kid, key.alg, &pkcs8)?)
+    }
 }
 
-/// The signing keys in use and all public halves.
+fn derived(key: &[u8; 32], label: &str) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(MacKey::new(key).tag(&[b"procura/1/", label.as_bytes()]))
+}
+
+fn open_root(seal: &SealKey, sealed: &str) -> Result<Zeroizing<[u8; 32]>> {
+    let sealed = B64.decode(sealed).map_err(|_| Error::Broken)?;
+    let opened = Zeroizing::new(seal.open(ROOT.as_bytes(), &sealed)?);
+    let root: [u8; 32] = opened.as_slice().try_into().map_err(|_| Error::Broken)?;
+    Ok(Zeroizing::new(root))
+}
+
+fn open_pkcs8(seal: &SealKey, key: &StoredKey) -> Result<Zeroizing<Vec<u8>>> {
+    Ok(Zeroizing::new(seal.open(key.kid.to_string().as_bytes(), &key.sealed)?))
+}
+
+/// Makes the root secret; where another node was first, takes that one.
+async fn first_root(
+    store: &Store,
+    master: &MasterKey,
+    environment: &Environment,
+) -> Result<String, OpenError> {
+    let seal = master.seal_key()?;
+    let mut root = Zeroizing::new([0; 32]);
+    if store.is_empty().await.map_err(Error::from)? {
+        fill_random(root.as_mut_slice()).map_err(Error::from)?;
+    } else {
+        // A database from before there was a root: its hashes were derived from the master key.
+        let keys = store.list_keys().await.map_err(Error::from)?;
+        if keys.iter().any(|key| !key.sealed.is_empty() && open_pkcs8(&seal, key).is_err()) {
+            return Err(OpenError::WrongMasterKey);
+        }
+        *root = master.0;
+    }
+    let sealed = B64.encode(seal.seal(ROOT.as_bytes(), root.as_slice()).map_err(Error::from)?);
+    let mut tx = store.begin(environment.now()).await.map_err(Error::from)?;
+    if let Some(first) = tx.find_secret(ROOT).await.map_err(Error::from)? {
+        return Ok(first);
+    }
+    tx.put_secret(ROOT, &sealed).await.map_err(Error::from)?;
+    tx.commit().await.map_err(Error::from)?;
+    Ok(sealed)
+}
+
+/// Seals everything in this database anew; answers how many keys. Nothing of it changes but the seal.
+pub(crate) async fn reseal(tx: &mut Tx, old: &Secrets, new: &MasterKey) -> Result<usize> {
+    let new = new.seal_key()?;
+    let sealed = tx.find_secret(ROOT).await?.ok_or(Error::Broken)?;
+    let root = open_root(&old.seal, &sealed)?;
+    tx.put_secret(ROOT, &B64.encode(new.seal(ROOT.as_bytes(), root.as_slice())?)).await?;
+    let mut count = 0;
+    for key in tx.list_keys().await?.iter().filter(|key| !key.sealed.is_empty()) {
+        let pkcs8 = open_pkcs8(&old.seal, key)?;
+        let sealed = new.seal(key.kid.to_string().as_bytes(), &pkcs8)?;
+        tx.update_key_seal(key.kid, &sealed).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// This process's copy of the keys: those that sign, and all public halves.
 pub struct KeyRing(ArcSwap<Ring>);
 
 struct Ring {
+    version: KeysVersion,
     access: SigningKey,
     identity: SigningKey,
     public: Jwks,
@@ -61,40 +199,27 @@ struct Ring {
 
 /// Access tokens are signed with ES256. ID tokens with RS256, which every OpenID client expects
 /// where nothing else was agreed (OpenID Connect Core §15.1).
-const WANTED: [Algorithm; 2] = [Algorithm::Es256, Algorithm::Rs256];
+pub(crate) const WANTED: [Algorithm; 2] = [Algorithm::Es256, Algorithm::Rs256];
+
+/// The keys as of one transaction, or newer ones. There is no other way to sign, so a node whose copy
+/// is old never signs with a key that was taken away.
+pub(crate) struct Signers(Arc<Ring>);
+
+impl Signers {
+    pub(crate) fn access(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
+        Ok(self.0.access.sign(typ, claims)?)
+    }
+
+    pub(crate) fn identity(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
+        Ok(self.0.identity.sign(typ, claims)?)
+    }
+}
 
 impl KeyRing {
-    pub(crate) async fn open(
-        store: &Store,
-        secrets: &Secrets,
-        environment: &Environment,
-    ) -> Result<Self> {
-        let mut stored = store.list_keys().await?;
-        let has =
-            |keys: &[StoredKey], alg| keys.iter().any(|k| k.alg == alg && k.state == "active");
-        let missing: Vec<_> = WANTED.into_iter().filter(|alg| !has(&stored, *alg)).collect();
-        if !missing.is_empty() {
-            let mut tx = store.begin(environment.now()).await?;
-            for alg in missing {
-                let key = generate(alg, secrets, environment).await?;
-                tx.insert_key(&key).await?;
-                stored.push(key);
-            }
-            tx.commit().await?;
-        }
-        Ok(Self(ArcSwap::from_pointee(Ring::new(&stored, secrets)?)))
-    }
-
-    pub(crate) fn sign_access(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
-        Ok(self.0.load().access.sign(typ, claims)?)
-    }
-
-    pub(crate) fn sign_identity(
-        &self,
-        typ: &str,
-        claims: &impl serde::Serialize,
-    ) -> Result<String> {
-        Ok(self.0.load().identity.sign(typ, claims)?)
+    /// The copy of now; there must be an active key of each kind.
+    pub(crate) async fn open(store: &Store, secrets: &Secrets) -> Result<Self> {
+        let (version, stored) = store.read_keys().await?;
+        Ok(Self(ArcSwap::from_pointee(Ring::new(version, &stored, secrets)?)))
     }
 
     /// What `/oauth2/jwks` publishes.
@@ -103,45 +228,77 @@ impl KeyRing {
         self.0.load().public.clone()
     }
 
+    /// The version of what [`KeyRing::public`] answers.
+    #[must_use]
+    pub fn version(&self) -> KeysVersion {
+        self.0.load().version
+    }
+
     /// The same keys, ready to verify with.
     #[must_use]
     pub fn verifying(&self) -> Arc<KeySet> {
         Arc::clone(&self.0.load().verify)
     }
+
+    /// Takes a newer copy; never goes back to an older one.
+    fn take(&self, ring: Ring) {
+        let ring = Arc::new(ring);
+        self.0.rcu(|now| Arc::clone(if ring.version > now.version { &ring } else { now }));
+    }
 }
 
-/// RSA keys take a while to find: not on the async threads.
-async fn generate(
-    alg: Algorithm,
-    secrets: &Secrets,
-    environment: &Environment,
-) -> Result<StoredKey> {
-    let pkcs8 = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
-        .await
-        .map_err(|_| Error::Broken)??;
-    let kid = KeyId::from_bits(environment.id_bits()?);
-    Ok(StoredKey {
-        kid,
-        alg,
-        state: "active".to_owned(),
-        public: SigningKey::load(kid, alg, &pkcs8)?.public()?,
-        sealed: secrets.seal.seal(kid.to_string().as_bytes(), &pkcs8)?,
-        created_at: environment.now(),
-    })
+impl Issuer {
+    /// Brings this process's copy of the keys up to what was last read of the head row. Costs nothing
+    /// where nothing changed.
+    pub async fn follow_keys(&self) -> Result<()> {
+        self.signers(self.0.store.keys_version()).await.map(drop)
+    }
+
+    /// The keys as of this version at least.
+    pub(crate) async fn signers(&self, version: KeysVersion) -> Result<Signers> {
+        if self.0.keys.version() < version {
+            let (version, stored) = self.0.store.read_keys().await?;
+            self.take_keys(version, &stored)?;
+        }
+        self.signers_since(version)
+    }
+
+    /// The keys as of this transaction at least.
+    pub(crate) async fn signers_in(&self, tx: &mut Tx) -> Result<Signers> {
+        if self.0.keys.version() < tx.keys_version() {
+            let stored = tx.list_keys().await?;
+            self.take_keys(tx.keys_version(), &stored)?;
+        }
+        self.signers_since(tx.keys_version())
+    }
+
+    fn signers_since(&self, version: KeysVersion) -> Result<Signers> {
+        let ring = self.0.keys.0.load_full();
+        if ring.version < version { Err(Error::Busy) } else { Ok(Signers(ring)) }
+    }
+
+    fn take_keys(&self, version: KeysVersion, stored: &[StoredKey]) -> Result<()> {
+        let ring = Ring::new(version, stored, &self.0.secrets).map_err(|error| {
+            // Closed rather than wrong: the old copy may hold a key that was stolen.
+            tracing::error!(%error, "the keys changed and cannot be opened (another master key?)");
+            Error::Busy
+        })?;
+        self.0.keys.take(ring);
+        Ok(())
+    }
 }
 
 impl Ring {
-    fn new(stored: &[StoredKey], secrets: &Secrets) -> Result<Self> {
-        // The newest active key of an algorithm signs.
+    fn new(version: KeysVersion, stored: &[StoredKey], secrets: &Secrets) -> Result<Self> {
         let load = |alg: Algorithm| {
-            let newest = stored.iter().rev().find(|key| key.alg == alg && key.state == "active");
-            let key = newest.ok_or(Error::Broken)?;
-            let pkcs8 = secrets.seal.open(key.kid.to_string().as_bytes(), &key.sealed)?;
-            Ok::<_, Error>(SigningKey::load(key.kid, alg, &pkcs8)?)
+            let active = stored.iter().find(|key| key.alg == alg && key.state == KeyState::Active);
+            secrets.open_pair(active.ok_or(Error::Broken)?)
         };
-        let public = Jwks { keys: stored.iter().map(|key| key.public.clone()).collect() };
+        let published = stored.iter().filter(|key| key.state != KeyState::Gone);
+        let public = Jwks { keys: published.map(|key| key.public.clone()).collect() };
         let verify = KeySet::new(&public).map_err(|_| Error::Broken)?;
         Ok(Self {
+            version,
             access: load(Algorithm::Es256)?,
             identity: load(Algorithm::Rs256)?,
             public,

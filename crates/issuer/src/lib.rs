@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod authorize;
+pub mod backup;
 pub mod callers;
 pub mod client_credentials;
 pub mod clients;
@@ -22,6 +23,7 @@ pub mod provision;
 pub mod redeem;
 pub mod relationships;
 pub mod revoke;
+pub mod rotation;
 mod strangers;
 mod subject;
 pub mod trust;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub stranger_failures_per_minute: u32,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
+    /// How long signing keys live.
+    pub keys: rotation::Plan,
 }
 
 /// Where a request came from; it ends up in the audit log.
@@ -105,8 +109,9 @@ impl Issuer {
         environment: Environment,
         secrets: keys::Secrets,
     ) -> Result<Self> {
-        let keys = keys::KeyRing::open(&store, &secrets, &environment).await?;
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
+        rotation::first_keys(&store, &secrets, &environment).await?;
+        let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
             store,
             settings,

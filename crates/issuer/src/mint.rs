@@ -9,7 +9,7 @@ use procura_token::{
 };
 use serde_json::{Map, json};
 
-use crate::{Issuer, Result};
+use crate::{Issuer, Result, keys::Signers};
 
 /// More managed tenants than this are not listed in a home token but pointed to: a list is never cut.
 pub const MANAGED_TENANTS_IN_TOKEN: usize = 64;
@@ -29,6 +29,7 @@ pub struct Minted {
 
 /// What a redeemed login gives for a home token.
 pub(crate) struct Home<'a> {
+    pub signers: &'a Signers,
     pub client: &'a Client,
     pub user: &'a User,
     pub session: &'a Session,
@@ -40,6 +41,7 @@ pub(crate) struct Home<'a> {
 
 /// What a recorded decision gives for a delegated token.
 pub(crate) struct Delegated<'a> {
+    pub signers: &'a Signers,
     pub client: &'a Client,
     pub audience: &'a str,
     pub subject: &'a AccessClaims,
@@ -53,6 +55,7 @@ pub(crate) struct Delegated<'a> {
 
 /// What a checked request gives for a token of a client about itself.
 pub(crate) struct Own<'a> {
+    pub signers: &'a Signers,
     pub client: &'a Client,
     pub audience: &'a str,
     pub scope: Scope,
@@ -104,7 +107,7 @@ impl Issuer {
             scope: home.scope,
             ..self.bare(common, now)
         };
-        self.sign(claims, now)
+        sign(home.signers, claims, now)
     }
 
     pub(crate) fn mint_delegated(&self, d: Delegated<'_>, now: Ts) -> Result<Minted> {
@@ -134,15 +137,15 @@ impl Issuer {
             scope: d.mandate.scope,
             ..self.bare(common, now)
         };
-        self.sign(claims, now)
+        sign(d.signers, claims, now)
     }
 
     pub(crate) fn mint_client(&self, own: Own<'_>, now: Ts) -> Result<Minted> {
-        let Own { client, audience, scope, rvs } = own;
+        let Own { signers, client, audience, scope, rvs } = own;
         let end = now.plus_secs(self.0.settings.limits.ttl_secs);
         let common = Common { client, tenant: client.tenant, rvs, jti: self.new_jti()?, end };
         let claims = AccessClaims { aud: audience.to_owned(), scope, ..self.bare(common, now) };
-        self.sign(claims, now)
+        sign(signers, claims, now)
     }
 
     /// The stable subject of (customer, person): a resource server that ignores `act` and looks users
@@ -189,17 +192,17 @@ impl Issuer {
             rvs,
         }
     }
+}
 
-    fn sign(&self, claims: AccessClaims, now: Ts) -> Result<Minted> {
-        // What we would refuse ourselves we do not sign.
-        claims.kind().ok_or(crate::Error::Broken)?;
-        Ok(Minted {
-            access_token: self.0.keys.sign_access(ACCESS_TOKEN_TYPE, &claims)?,
-            expires_in: claims.exp.saturating_sub(now.secs()),
-            jti: claims.jti,
-            scope: claims.scope,
-        })
-    }
+fn sign(signers: &Signers, claims: AccessClaims, now: Ts) -> Result<Minted> {
+    // What we would refuse ourselves we do not sign.
+    claims.kind().ok_or(crate::Error::Broken)?;
+    Ok(Minted {
+        access_token: signers.access(ACCESS_TOKEN_TYPE, &claims)?,
+        expires_in: claims.exp.saturating_sub(now.secs()),
+        jti: claims.jti,
+        scope: claims.scope,
+    })
 }
 
 fn words(roles: &[UserRole]) -> Vec<String> {

@@ -17,6 +17,7 @@ use crate::{
     authorize::Pending,
     environment::fingerprint,
     grants::code::{Kept, Presented, may_redeem},
+    keys::Signers,
     mint::Home,
 };
 
@@ -163,11 +164,12 @@ impl Issuer {
         let kinds: Vec<_> = kinds.into_iter().filter(can_enter).collect();
         let managed = tx.list_enterable(user.tenant, user.id, &kinds).await?;
         let scope = home_scope(&pending.scope, &user);
-        let id_token = self.id_token(&pending, &session, &user, now)?;
-        let token = self.mint_home(
-            Home { client, user: &user, session: &session, scope, managed, rvs: tx.rvs(), jti },
-            now,
-        )?;
+        let signers = self.signers_in(&mut tx).await?;
+        let id_token = self.id_token(&signers, &pending, &session, &user)?;
+        let (user, session) = (&user, &session);
+        let home =
+            Home { signers: &signers, client, user, session, scope, managed, rvs: tx.rvs(), jti };
+        let token = self.mint_home(home, now)?;
         let entry = Entry {
             actor_user_id: Some(user.id),
             actor_tenant_id: Some(user.tenant),
@@ -187,11 +189,12 @@ impl Issuer {
     /// The ID token (OpenID Connect Core §2). No claims of ours: they belong into access tokens.
     fn id_token(
         &self,
+        signers: &Signers,
         pending: &Pending,
         session: &Session,
         user: &User,
-        now: procura_token::Ts,
     ) -> Result<Option<String>> {
+        let now = self.0.environment.now();
         if !pending.scope.contains("openid") {
             return Ok(None);
         }
@@ -209,7 +212,7 @@ impl Issuer {
         if let (Some(nonce), Some(claims)) = (&pending.nonce, claims.as_object_mut()) {
             claims.insert("nonce".into(), nonce.clone().into());
         }
-        Ok(Some(self.0.keys.sign_identity("JWT", &claims)?))
+        Ok(Some(signers.identity("JWT", &claims)?))
     }
 
     pub(crate) fn issue_entry(

@@ -8,31 +8,27 @@ use std::{
 };
 
 use procura_issuer::audit::verify_chain;
-use procura_store::{Location, Store};
+use procura_store::Store;
 
 use crate::{config::Config, database, failure::Failure};
 
 /// Kept beside the database, because whoever can cut its tail can also cut its checkpoints.
-const FILE: &str = "audit-checkpoints.jws";
+pub const CHECKPOINTS_FILE: &str = "audit-checkpoints.jws";
 
 /// Appends a signed checkpoint to the file beside the database.
 pub fn keep_checkpoint(data: &Path, statement: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file = options.create(true).append(true).mode(0o600).open(data.join(FILE))?;
+    let mut file =
+        options.create(true).append(true).mode(0o600).open(data.join(CHECKPOINTS_FILE))?;
     writeln!(file, "{statement}")
 }
 
 /// Verifies the whole log of a data folder. A running server is not disturbed.
 pub fn verify(config: &Config, elsewhere: &[PathBuf]) -> Result<(), Failure> {
     let data = &config.server.data;
-    let location = database::location(config)?;
-    if let Location::File(file) = &location
-        && !file.exists()
-    {
-        return Err(Failure::of(&file.display().to_string(), "there is no database"));
-    }
+    let location = database::existing(config)?;
     let mut kept = Vec::new();
-    for file in elsewhere.iter().cloned().chain([data.join(FILE)]) {
+    for file in elsewhere.iter().cloned().chain([data.join(CHECKPOINTS_FILE)]) {
         if !file.exists() && !elsewhere.contains(&file) {
             continue;
         }

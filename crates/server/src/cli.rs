@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, config::Config, failure::Failure, start};
+use crate::{
+    audit, backup_commands as backup, config::Config, failure::Failure, key_commands as keys, start,
+};
 
 /// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
 #[derive(Debug, Parser)]
@@ -23,6 +25,14 @@ enum Command {
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Look after the signing keys and the master key.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Copy everything, or look whether a copy is good.
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Put a backup into an empty database, and start a new generation: nothing from before is accepted.
+    Restore(backup::Restore),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,6 +77,26 @@ struct Verify {
 }
 
 #[derive(Debug, Subcommand)]
+enum Keys {
+    /// Print every key: its state, since when, until when.
+    List(Place),
+    /// Let the next key sign. Verifiers know it already; what the old one signed lives on.
+    Rotate(keys::Rotate),
+    /// End one key.
+    Retire(keys::Retire),
+    /// Seal everything under a new master key, while no server runs.
+    Rewrap(keys::Rewrap),
+}
+
+#[derive(Debug, Subcommand)]
+enum Backup {
+    /// Copy everything as it is now into a new folder; servers may run. The master key is not in it.
+    Create(backup::Create),
+    /// Read a backup and say whether anything of it was changed.
+    Verify(backup::Verify),
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Say whether the configuration can be used.
     Check(Place),
@@ -99,6 +129,13 @@ pub fn run() -> Result<(), Failure> {
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)
         }
+        Command::Keys(Keys::List(place)) => keys::list(&place.load()?),
+        Command::Keys(Keys::Rotate(rotate)) => keys::rotate(&rotate),
+        Command::Keys(Keys::Retire(retire)) => keys::retire(&retire),
+        Command::Keys(Keys::Rewrap(rewrap)) => keys::rewrap(&rewrap),
+        Command::Backup(Backup::Create(create)) => backup::create(&create),
+        Command::Backup(Backup::Verify(verify)) => backup::verify(&verify),
+        Command::Restore(restore) => backup::restore(&restore),
         Command::Config(ConfigCommand::Check(place)) => {
             place.load()?;
             println!("The configuration is good.");

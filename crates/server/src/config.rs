@@ -8,9 +8,12 @@ use std::{
 };
 
 use procura_domain::Limits;
+use procura_issuer::rotation::Plan;
 use serde::Deserialize;
 
 use crate::{failure::Failure, proxies::Proxies};
+
+const MASTER_KEY_VARIABLE: &str = "PROCURA__KEYS__MASTER_KEY";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,6 +31,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Traces.
     pub telemetry: Telemetry,
+    /// What signs and seals.
+    pub keys: Keys,
     /// What it says about itself.
     pub log: Log,
 }
@@ -87,28 +92,9 @@ impl Metrics {
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// The URL of a Postgres database; empty: SQLite in the data folder.
-    pub url: Secret,
+    pub url: Hidden,
     /// A file that holds the URL.
     pub url_file: PathBuf,
-}
-
-/// A text that is never printed.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// What it says.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "\"\"" } else { "\"(hidden)\"" })
-    }
 }
 
 /// How long things live, in seconds.
@@ -122,6 +108,34 @@ pub struct Tokens {
     pub delegated_ttl_secs: i64,
     /// Login sessions.
     pub session_ttl_secs: i64,
+}
+
+/// What signs and seals.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The file with the master key; empty: `keys/master.key` in the data folder, made at the first
+    /// start.
+    pub master_key_file: PathBuf,
+    /// The master key itself, 64 hex digits; from the environment only.
+    pub master_key: Hidden,
+    /// A signing key is published for so long before it signs; at least `jwks_max_age_secs`.
+    pub publish_ahead_secs: i64,
+    /// A signing key signs for so long.
+    pub rotate_after_secs: i64,
+    /// `Cache-Control` of the public keys.
+    pub jwks_max_age_secs: i64,
+}
+
+/// A setting that is never shown.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "\"(hidden)\"" })
+    }
 }
 
 /// What it says about itself.
@@ -193,6 +207,48 @@ impl Default for Tokens {
     }
 }
 
+impl Default for Keys {
+    fn default() -> Self {
+        let Plan { publish_ahead_secs, rotate_after_secs, jwks_max_age_secs } = Plan::default();
+        Self {
+            master_key_file: PathBuf::new(),
+            master_key: Hidden::default(),
+            publish_ahead_secs,
+            rotate_after_secs,
+            jwks_max_age_secs,
+        }
+    }
+}
+
+impl Keys {
+    /// How long signing keys live.
+    #[must_use]
+    pub const fn plan(&self) -> Plan {
+        Plan {
+            publish_ahead_secs: self.publish_ahead_secs,
+            rotate_after_secs: self.rotate_after_secs,
+            jwks_max_age_secs: self.jwks_max_age_secs,
+        }
+    }
+
+    /// Why these settings cannot be used.
+    fn fault(&self) -> Option<&'static str> {
+        if !(1..=86_400).contains(&self.jwks_max_age_secs) {
+            return Some("keys.jwks_max_age_secs must be from 1 to 86400");
+        }
+        // Whoever fetched the keys a moment ago must know a key before it signs.
+        if !(self.jwks_max_age_secs..=30 * 86_400).contains(&self.publish_ahead_secs) {
+            return Some("keys.publish_ahead_secs must be from keys.jwks_max_age_secs to 2592000");
+        }
+        if !(self.publish_ahead_secs..=400 * 86_400).contains(&self.rotate_after_secs) {
+            return Some("keys.rotate_after_secs must be from keys.publish_ahead_secs to 34560000");
+        }
+        let has_file = !self.master_key_file.as_os_str().is_empty();
+        (has_file && !self.master_key.0.is_empty())
+            .then_some("keys.master_key and keys.master_key_file are both set")
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { filter: "info,sqlx=warn".to_owned(), format: "auto".to_owned() }
@@ -205,6 +261,7 @@ impl Config {
         let mut builder = config::Config::builder();
         if let Some(file) = file {
             let source = config::File::from(file).format(config::FileFormat::Toml);
+            refuse_secrets_in(source.clone())?;
             builder = builder.add_source(source);
         }
         let environment = config::Environment::with_prefix("PROCURA")
@@ -213,8 +270,14 @@ impl Config {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies");
+        builder = builder.add_source(environment);
+        // As it stands there: 64 digits can look like a number.
+        if let Ok(key) = std::env::var(MASTER_KEY_VARIABLE) {
+            builder = builder
+                .set_override("keys.master_key", key)
+                .map_err(|error| Failure::of(MASTER_KEY_VARIABLE, error))?;
+        }
         builder
-            .add_source(environment)
             .build()
             .and_then(config::Config::try_deserialize)
             .map_err(|error| Failure::of("the configuration cannot be read", error))
@@ -234,7 +297,7 @@ impl Config {
                            fragment (http for loopback only)",
             );
         }
-        if !self.database.url.expose().is_empty() && self.database.url_file != Path::new("") {
+        if !self.database.url.0.is_empty() && self.database.url_file != Path::new("") {
             return refuse("database.url and database.url_file exclude each other");
         }
         let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs } = self.tokens;
@@ -247,6 +310,9 @@ impl Config {
         }
         if !(60..=7 * 24 * 3600).contains(&session_ttl_secs) {
             return refuse("tokens.session_ttl_secs must be from 60 to 604800");
+        }
+        if let Some(fault) = self.keys.fault() {
+            return refuse(fault);
         }
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
@@ -303,6 +369,8 @@ impl Config {
              unauthenticated_failures_per_minute = {}\n\n\
              [metrics]\nlisten = {:?}\n\n\
              [telemetry]\notlp_endpoint = {:?}\nsample_percent = {}\n\n\
+             [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
+             jwks_max_age_secs = {}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
@@ -320,10 +388,29 @@ impl Config {
             self.metrics.listen,
             self.telemetry.otlp_endpoint,
             self.telemetry.sample_percent,
+            self.keys.master_key_file.display().to_string(),
+            self.keys.publish_ahead_secs,
+            self.keys.rotate_after_secs,
+            self.keys.jwks_max_age_secs,
             self.log.filter,
             self.log.format,
         )
     }
+}
+
+/// A configuration file is often read by many; a master key in it would be theirs too.
+fn refuse_secrets_in(
+    file: config::File<config::FileSourceFile, config::FileFormat>,
+) -> Result<(), Failure> {
+    let read = config::Config::builder().add_source(file).build();
+    if read.is_ok_and(|read| read.get_string("keys.master_key").is_ok()) {
+        return Err(Failure(
+            "the configuration cannot be used: keys.master_key belongs into the environment; a file \
+             can name keys.master_key_file"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn is_issuer(text: &str) -> bool {
@@ -385,6 +472,14 @@ mod tests {
         assert!(!with(|c| c.tokens.delegated_ttl_secs = 901));
         assert!(!with(|c| c.tokens.home_ttl_secs = 3600));
         assert!(!with(|c| c.tokens.delegated_ttl_secs = 0));
+    }
+
+    #[test]
+    fn a_key_is_known_to_everybody_before_it_signs() {
+        assert!(!with(|c| c.keys.publish_ahead_secs = 299));
+        assert!(with(|c| c.keys.publish_ahead_secs = 300));
+        assert!(!with(|c| c.keys.rotate_after_secs = 3599));
+        assert!(!with(|c| c.keys.jwks_max_age_secs = 0));
     }
 
     #[test]

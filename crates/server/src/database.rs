@@ -13,8 +13,8 @@ const MAX_CLOCK_DIFFERENCE: i64 = 30;
 /// The database that the configuration names.
 pub fn location(config: &Config) -> Result<Location, Failure> {
     let database = &config.database;
-    if !database.url.expose().is_empty() {
-        return Ok(Location::Postgres(database.url.expose().to_owned()));
+    if !database.url.0.is_empty() {
+        return Ok(Location::Postgres(database.url.0.clone()));
     }
     if database.url_file.as_os_str().is_empty() {
         return Ok(Location::File(config.server.data.join("procura.db")));
@@ -22,6 +22,17 @@ pub fn location(config: &Config) -> Result<Location, Failure> {
     let url = fs::read_to_string(&database.url_file)
         .map_err(|error| Failure::of(&database.url_file.display().to_string(), error))?;
     Ok(Location::Postgres(url.trim().to_owned()))
+}
+
+/// The same, refused where it is a file that is not there: for commands that need a database.
+pub fn existing(config: &Config) -> Result<Location, Failure> {
+    let location = location(config)?;
+    match &location {
+        Location::File(file) if !file.exists() => {
+            Err(Failure::of(&file.display().to_string(), "there is no database"))
+        }
+        _ => Ok(location),
+    }
 }
 
 /// Opens it; refuses where its clock and ours are too far apart.

@@ -1,17 +1,21 @@
-//! The data folder and the master key in it: made at the first start, readable by the owner only,
-//! refused where others can read it.
+//! The data folder, and the master key: made at the first start, readable by the owner only, refused
+//! where others can read it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
-use procura_issuer::keys::Secrets;
-use procura_token::crypto::{fill_random, hex, unhex};
+use procura_issuer::keys::MasterKey;
+use procura_token::crypto::{fill_random, hex};
+use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{config::Config, failure::Failure};
+
+/// A master key is far shorter.
+const MAX_KEY_FILE_BYTES: u64 = 1024;
 
 /// Makes the data folder and takes it for this process: a second one is refused.
 pub fn take_data_folder(data: &Path) -> Result<File, Failure> {
@@ -24,26 +28,58 @@ pub fn take_data_folder(data: &Path) -> Result<File, Failure> {
     Ok(lock)
 }
 
-/// The secrets under the master key of this folder.
-pub fn load_secrets(data: &Path) -> Result<Secrets, Failure> {
-    let folder = data.join("keys");
-    make_private_folder(&folder)?;
-    let path = folder.join("master.key");
-    let shown = path.display().to_string();
-    let fail = |why: &str| Failure::of(&shown, why);
-    if !path.exists() {
-        let mut bytes = [0; 32];
-        fill_random(&mut bytes).map_err(|_| fail("no randomness"))?;
-        let text = hex(&bytes);
-        write_private(&path, &text).map_err(|error| fail(&error.to_string()))?;
+/// The master key, from where the configuration says. Where nobody has one yet (`may_make`) and it
+/// belongs into the data folder, it is made.
+pub fn master_key(config: &Config, may_make: bool) -> Result<MasterKey, Failure> {
+    let given = config.keys.master_key.0.trim();
+    if !given.is_empty() {
+        return MasterKey::from_hex(given)
+            .ok_or_else(|| Failure::of("the master key in the environment", "not 64 hex digits"));
     }
-    let mode = fs::metadata(&path).map_err(|error| fail(&error.to_string()))?.permissions().mode();
+    let path = &config.keys.master_key_file;
+    if !path.as_os_str().is_empty() {
+        return read_master_key(path);
+    }
+    let folder = config.server.data.join("keys");
+    let path = folder.join("master.key");
+    if !path.exists() {
+        if !may_make {
+            return Err(Failure::of(
+                &path.display().to_string(),
+                "the master key is not here: this database was sealed under one",
+            ));
+        }
+        make_private_folder(&folder)?;
+        make_master_key(&path)?;
+    }
+    read_master_key(&path)
+}
+
+/// Makes a new master key; never in the place of another file.
+pub fn make_master_key(path: &Path) -> Result<(), Failure> {
+    let fail = |why: &str| Failure::of(&path.display().to_string(), why);
+    let mut bytes = Zeroizing::new([0; 32]);
+    fill_random(bytes.as_mut_slice()).map_err(|_| fail("no randomness"))?;
+    let text = Zeroizing::new(hex(bytes.as_slice()));
+    if path.exists() {
+        return Err(fail("it is there already"));
+    }
+    write_private(path, &text).map_err(|error| fail(&error.to_string()))
+}
+
+/// Reads a master key that nobody else can read.
+pub fn read_master_key(path: &Path) -> Result<MasterKey, Failure> {
+    let fail = |why: &str| Failure::of(&path.display().to_string(), why);
+    let mut file = File::open(path).map_err(|error| fail(&error.to_string()))?;
+    // Asked of the open file, so that it cannot be another one.
+    let mode = file.metadata().map_err(|error| fail(&error.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(fail("others can read the master key; it must have mode 0600"));
     }
-    let text = fs::read_to_string(&path).map_err(|error| fail(&error.to_string()))?;
-    let master = unhex(text.trim()).ok_or_else(|| fail("not 64 hex digits"))?;
-    Secrets::derive(&master).map_err(|error| fail(&error.to_string()))
+    let mut text = Zeroizing::new(String::new());
+    let mut limited = Read::by_ref(&mut file).take(MAX_KEY_FILE_BYTES);
+    limited.read_to_string(&mut text).map_err(|error| fail(&error.to_string()))?;
+    MasterKey::from_hex(&text).ok_or_else(|| fail("not 64 hex digits"))
 }
 
 /// Writes a file that only its owner can read; whole or not at all.

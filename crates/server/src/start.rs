@@ -3,7 +3,8 @@
 use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 
 use procura_domain::Limits;
-use procura_issuer::{Environment, Issuer, Settings};
+use procura_issuer::{Environment, Issuer, Settings, keys::Secrets};
+use procura_store::Store;
 use procura_token::Seq;
 use tokio::{
     net::TcpListener,
@@ -48,18 +49,18 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let data = config.server.data.clone();
     // Held until the end: the folder is ours alone.
     let _lock = keys::take_data_folder(&data)?;
-    let secrets = keys::load_secrets(&data)?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .map_err(|error| Failure::of(&config.server.listen.to_string(), error))?;
     let address = listener.local_addr().map_err(|error| Failure::of("listener", error))?;
     let environment = Environment::default();
     let store = database::open(&config, environment.now()).await?;
+    let secrets = open_secrets(&config, &store, &environment).await?;
     let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
     let settings = settings(&config, address);
-    let issuer = Issuer::open(store, settings, environment, secrets).await.map_err(|error| {
-        Failure::of("the signing keys cannot be opened (wrong master key?)", error)
-    })?;
+    let issuer = Issuer::open(store, settings, environment, secrets)
+        .await
+        .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
     if is_demo {
         demo::prepare(&issuer, &data, is_first).await?;
     }
@@ -113,7 +114,21 @@ async fn start_private(config: &Config, app: &App) -> Result<Option<watch::Sende
     Ok(Some(until))
 }
 
-fn settings(config: &Config, address: SocketAddr) -> Settings {
+/// The secrets of a database, opened with the master key of this configuration. Only a database that
+/// nobody sealed yet gets a new master key.
+pub async fn open_secrets(
+    config: &Config,
+    store: &Store,
+    environment: &Environment,
+) -> Result<Secrets, Failure> {
+    let is_sealed = store.is_sealed().await.map_err(|error| Failure::of("database", error))?;
+    let master = keys::master_key(config, !is_sealed)?;
+    Secrets::open(store, &master, environment)
+        .await
+        .map_err(|error| Failure::of("the keys cannot be opened", error))
+}
+
+pub fn settings(config: &Config, address: SocketAddr) -> Settings {
     let issuer = &config.server.issuer;
     Settings {
         issuer: if issuer.is_empty() { format!("http://{address}") } else { issuer.clone() },
@@ -122,6 +137,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         session_ttl_secs: config.tokens.session_ttl_secs,
         stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
+        keys: config.keys.plan(),
     }
 }
 
@@ -139,6 +155,9 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
                 }
                 Err(error) => tracing::error!(%error, "no heartbeat: the head cannot be read"),
             }
+            if let Err(error) = issuer.follow_keys().await {
+                tracing::error!(%error, "the signing keys changed and cannot be read");
+            }
         }
     });
     heartbeat
@@ -148,6 +167,9 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
 async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::Receiver<bool>) {
     let mut sealed = 0;
     loop {
+        if let Err(error) = issuer.tend_keys().await {
+            tracing::error!(%error, "the signing keys could not be looked after");
+        }
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,

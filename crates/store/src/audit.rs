@@ -395,27 +395,32 @@ pub const fn genesis() -> ChainHash {
 fn chained(row: &Row) -> Result<Chained> {
     Ok(Chained {
         seq: row.int("seq")?,
-        entry: Entry {
-            id: row.parsed("id")?,
-            at: row.ts("at")?,
-            action: row.text("action")?,
-            result: row.text("result")?,
-            reason: row.opt_text("reason")?,
-            actor_user_id: row.opt_parsed("actor_user_id")?,
-            actor_tenant_id: row.opt_parsed("actor_tenant_id")?,
-            target_tenant_id: row.opt_parsed("target_tenant_id")?,
-            relationship_id: row.opt_parsed("relationship_id")?,
-            delegation_id: row.opt_parsed("delegation_id")?,
-            jti: row.opt_text("jti")?,
-            client_id: row.opt_parsed("client_id")?,
-            ip: row.opt_text("ip")?,
-            request_id: row.opt_text("request_id")?,
-            resource_type: row.opt_text("resource_type")?,
-            resource_id: row.opt_text("resource_id")?,
-            purpose: row.opt_text("purpose")?,
-            details: row.opt_text("details")?,
-        },
+        entry: entry_of(row)?,
         prev_hash: row.text("prev_hash")?,
         hash: row.text("hash")?,
+    })
+}
+
+/// The entry in a row, of a table or of a backup.
+pub(crate) fn entry_of(row: &impl Columns) -> Result<Entry> {
+    Ok(Entry {
+        id: row.parsed("id")?,
+        at: row.ts("at")?,
+        action: row.text("action")?,
+        result: row.text("result")?,
+        reason: row.opt_text("reason")?,
+        actor_user_id: row.opt_parsed("actor_user_id")?,
+        actor_tenant_id: row.opt_parsed("actor_tenant_id")?,
+        target_tenant_id: row.opt_parsed("target_tenant_id")?,
+        relationship_id: row.opt_parsed("relationship_id")?,
+        delegation_id: row.opt_parsed("delegation_id")?,
+        jti: row.opt_text("jti")?,
+        client_id: row.opt_parsed("client_id")?,
+        ip: row.opt_text("ip")?,
+        request_id: row.opt_text("request_id")?,
+        resource_type: row.opt_text("resource_type")?,
+        resource_id: row.opt_text("resource_id")?,
+        purpose: row.opt_text("purpose")?,
+        details: row.opt_text("details")?,
     })
 }

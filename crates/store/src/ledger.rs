@@ -20,6 +20,7 @@ use crate::{
     audit::Entry,
     clients::Client,
     facts::{self, Loaded},
+    keys::KeysVersion,
     revocations::RevocationLog,
     sql::{ManyRows, Pool, Transaction, Value},
 };
@@ -64,6 +65,8 @@ pub struct Recorded {
     pub outcome: Result<(Mandate, DelegationId), Refusal>,
     /// Where the revocation log stood before the facts were read.
     pub rvs: Seq,
+    /// The version of the signing keys in the same transaction.
+    pub keys: KeysVersion,
     /// The id under which the token is in the audit log; `None` where none may be issued.
     pub jti: Option<String>,
     /// What login would be strong and fresh enough, where that was the reason.
@@ -158,7 +161,7 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
     // Every job brought its own instant; the transaction takes the latest.
     let now = batch.iter().map(Job::at).max().unwrap_or(Ts(0));
     let mut tx = Tx::begin(writer, Arc::clone(log), now).await?;
-    let rvs = tx.rvs();
+    let (rvs, keys) = (tx.rvs(), tx.keys_version());
     let log = tx.catch_up().await?;
 
     let mut exchanges = Vec::new();
@@ -184,7 +187,7 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
                 settle(*exchange, loaded, &log, &mut starting);
             let jti = entry.jti.clone();
             tx.audit(entry);
-            outcomes.push((Recorded { outcome, rvs, jti, conditions }, answer));
+            outcomes.push((Recorded { outcome, rvs, keys, jti, conditions }, answer));
         }
         starting.insert(tx.connection()).await?;
     }

@@ -3,14 +3,18 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
-use procura_token::{KeyHash, Seq, Ts};
+use procura_token::{KeyHash, Seq, Ts, revocation::is_absolute};
 use tokio::sync::watch;
 
 use crate::{
     Result, Store,
+    keys::KeysVersion,
     meters::Meters,
     row::Columns,
     sql::{Place, Pool, Transaction, query},
@@ -33,10 +37,18 @@ pub struct Entry {
     pub expires_at: Ts,
 }
 
+/// The latest entry of a key.
+#[derive(Clone, Copy, Default)]
+struct Latest {
+    seq: Seq,
+    /// It kills whatever `rvs` a token claims.
+    is_absolute: bool,
+}
+
 #[derive(Default)]
 struct View {
     entries: BTreeMap<Seq, Entry>,
-    latest: HashMap<KeyHash, Seq>,
+    latest: HashMap<KeyHash, Latest>,
     head: Seq,
     /// The highest forgotten position: whoever stands before it must read the snapshot.
     floor: Seq,
@@ -46,7 +58,8 @@ impl View {
     fn take(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             let latest = self.latest.entry(entry.key).or_default();
-            *latest = entry.seq.max(*latest);
+            latest.seq = entry.seq.max(latest.seq);
+            latest.is_absolute |= is_absolute(&entry.kind);
             self.entries.insert(entry.seq, entry);
         }
         let from = (std::ops::Bound::Excluded(self.head), std::ops::Bound::Unbounded);
@@ -67,6 +80,8 @@ pub struct RevocationLog {
     head: watch::Sender<Seq>,
     /// Whoever writes to the log has it in hand, and with it what counts the writing.
     pub(crate) meters: Meters,
+    /// The version of the signing keys, as it was last read with the head.
+    keys: AtomicI64,
 }
 
 /// Everything that can still kill a token.
@@ -80,9 +95,14 @@ pub struct Snapshot {
 
 impl RevocationLog {
     pub(crate) async fn load(readers: &Pool, meters: Meters) -> Result<Self> {
-        let head = head(readers).await?;
+        let (head, keys) = head(readers).await?;
         let entries = since(readers, Seq(0)).await?;
-        let log = Self { view: RwLock::default(), head: watch::Sender::new(Seq(0)), meters };
+        let log = Self {
+            view: RwLock::default(),
+            head: watch::Sender::new(Seq(0)),
+            meters,
+            keys: AtomicI64::new(keys.0),
+        };
         log.adopt(entries, head);
         Ok(log)
     }
@@ -112,6 +132,12 @@ impl RevocationLog {
                 view.head = start;
             }
             view.take(entries);
+            if view.head < head {
+                // Entries live for different times, so forgotten ones leave gaps. The read was
+                // complete: nothing is missing in them.
+                view.head = head;
+                view.take(Vec::new());
+            }
             view.head
         };
         self.announce(head);
@@ -147,7 +173,8 @@ impl RevocationLog {
     #[must_use]
     pub fn is_dead(&self, keys: &[KeyHash], rvs: Seq) -> bool {
         let view = self.read();
-        keys.iter().any(|key| view.latest.get(key).is_some_and(|seq| *seq > rvs))
+        let is_dead = |latest: &Latest| latest.is_absolute || latest.seq > rvs;
+        keys.iter().any(|key| view.latest.get(key).is_some_and(is_dead))
     }
 
     /// The entries after a position; `None` where the position is unknown or long forgotten, and
@@ -176,16 +203,17 @@ impl RevocationLog {
 
     fn forget(&self, now: Ts) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        while let Some(first) = view.entries.first_entry() {
-            if first.get().expires_at > now {
-                break;
+        let View { entries, latest, floor, .. } = &mut *view;
+        entries.retain(|seq, entry| {
+            let is_kept = entry.expires_at > now;
+            if !is_kept {
+                *floor = (*floor).max(*seq);
+                if latest.get(&entry.key).is_some_and(|latest| latest.seq == *seq) {
+                    latest.remove(&entry.key);
+                }
             }
-            let entry = first.remove();
-            view.floor = entry.seq;
-            if view.latest.get(&entry.key) == Some(&entry.seq) {
-                view.latest.remove(&entry.key);
-            }
-        }
+            is_kept
+        });
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, View> {
@@ -197,12 +225,19 @@ impl Store {
     /// Reads the head from the database, takes in what this process has not seen, and answers it.
     /// A heartbeat may only be sent with a head read this way.
     pub async fn revocation_head(&self) -> Result<Seq> {
-        let head = head(&self.readers).await?;
+        let (head, keys) = head(&self.readers).await?;
+        self.log.keys.fetch_max(keys.0, Ordering::Relaxed);
         if head > self.log.head() {
             let missing = since(&self.readers, self.log.head()).await?;
             self.log.adopt(missing, head);
         }
         Ok(head)
+    }
+
+    /// The version of the signing keys that [`Store::revocation_head`] last saw.
+    #[must_use]
+    pub fn keys_version(&self) -> KeysVersion {
+        KeysVersion(self.log.keys.load(Ordering::Relaxed))
     }
 
     /// Drops entries that can kill nothing any more, in the database and in memory.
@@ -214,9 +249,10 @@ impl Store {
     }
 }
 
-async fn head(readers: &Pool) -> Result<Seq> {
-    const HEAD: &str = "SELECT revocation_seq FROM head WHERE id = 1";
-    query(HEAD).fetch_one(readers).await?.int("revocation_seq").map(Seq)
+async fn head(readers: &Pool) -> Result<(Seq, KeysVersion)> {
+    const HEAD: &str = "SELECT revocation_seq, keys_version FROM head WHERE id = 1";
+    let row = query(HEAD).fetch_one(readers).await?;
+    Ok((Seq(row.int("revocation_seq")?), KeysVersion(row.int("keys_version")?)))
 }
 
 /// Every entry after a position. Read after the head, so that none up to it is missing.

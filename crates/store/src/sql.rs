@@ -232,6 +232,21 @@ impl Pool {
         })
     }
 
+    /// One instant of everything, to be read at leisure; nobody is held up by it.
+    pub(crate) async fn read(&self) -> Result<Transaction> {
+        const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        const AT_LEISURE_POSTGRES: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        Ok(match self {
+            Self::Sqlite(pool) => Transaction::Sqlite(Box::pin(pool.begin()).await?),
+            Self::Postgres(pool) => {
+                let mut open =
+                    Transaction::Postgres(Box::pin(pool.begin_with(BEGIN_POSTGRES)).await?);
+                query(AT_LEISURE_POSTGRES).execute(&mut open).await?;
+                open
+            }
+        })
+    }
+
     /// Open connections, and those of them at rest.
     pub(crate) fn size(&self) -> (i64, i64) {
         let (open, idle) = match self {

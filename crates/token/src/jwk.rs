@@ -9,6 +9,8 @@ use aws_lc_rs::signature::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde::{Deserialize, Serialize};
 
+use crate::revocation::{Key, KeyHash};
+
 /// A signature algorithm (RFC 7518, RFC 8037). There is no `none` and no HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
@@ -204,6 +206,19 @@ impl KeySet {
     #[must_use]
     pub fn knows(&self, kid: &str) -> bool {
         self.0.contains_key(kid)
+    }
+
+    /// The keys without those whose blinded ids are named; `None` where none of them is here.
+    #[must_use]
+    pub fn without(&self, dead: &[KeyHash]) -> Option<Self> {
+        let is_dead = |kid: &str| dead.contains(&Key::SigningKey(kid).hash());
+        let kept: HashMap<_, _> = self
+            .0
+            .iter()
+            .filter(|(kid, _)| !is_dead(kid))
+            .map(|(kid, key)| (kid.clone(), key.clone()))
+            .collect();
+        (kept.len() < self.0.len()).then_some(Self(kept))
     }
 
     /// How many keys are here.

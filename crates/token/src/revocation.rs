@@ -1,7 +1,7 @@
 //! The keys by which a token dies, and the position in the revocation log that it carries.
 //!
-//! A token is dead iff one of its keys has an entry with `seq` greater than the token's `rvs`.
-//! No clock is compared.
+//! A token is dead iff one of its keys has an entry with `seq` greater than the token's `rvs`, or an
+//! entry of an absolute kind. No clock is compared.
 
 use std::fmt;
 
@@ -45,6 +45,13 @@ pub enum Key<'a> {
     Jti(&'a str),
     /// Everything.
     All,
+}
+
+/// Whether an entry of this kind kills whatever `rvs` a token claims. Whoever stole a signing key can
+/// claim any.
+#[must_use]
+pub fn is_absolute(kind: &str) -> bool {
+    kind == "kid"
 }
 
 impl Key<'_> {
@@ -183,6 +190,12 @@ mod tests {
             Key::Pair(id, TenantId::from_bits(8)).hash(),
             Key::Pair(TenantId::from_bits(8), id).hash()
         );
+    }
+
+    #[test]
+    fn only_the_death_of_a_signing_key_is_absolute() {
+        assert!(is_absolute(Key::SigningKey("key_1").kind()));
+        assert!(!is_absolute(Key::Jti("key_1").kind()) && !is_absolute(Key::All.kind()));
     }
 
     #[test]

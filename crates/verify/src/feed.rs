@@ -91,6 +91,10 @@ fn is_snapshot_needed_after(frame: Frame, standing: &Standing) -> bool {
             };
             !is_known && standing.update(|view| view.heartbeat(head))
         }
+        Frame::Keys(version) => {
+            standing.announce_keys(version);
+            false
+        }
         Frame::Reset => {
             standing.update(crate::view::View::reset);
             true

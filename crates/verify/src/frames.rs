@@ -1,7 +1,7 @@
 //! The frames of the revocation feed: server-sent events (WHATWG HTML §9.2.6) and their JSON.
 //! Pure: bytes in, frames out.
 
-use procura_token::{KeyHash, Seq};
+use procura_token::{KeyHash, Seq, revocation::is_absolute};
 use serde::Deserialize;
 
 use crate::view::Entry;
@@ -21,14 +21,17 @@ pub enum Frame {
     Revocation(Entry, Seq),
     /// The head just read from the primary database.
     Heartbeat(Seq),
+    /// The version of the issuer's public keys.
+    Keys(i64),
     /// The server does not know our position.
     Reset,
 }
 
-/// One entry on the wire: `{"k","h","s","x"}`, in the stream with `"p"`. The kind `k` is not
-/// needed here, because the hash contains it.
+/// One entry on the wire: `{"k","h","s","x"}`, in the stream with `"p"`. The kind `k` says only whether
+/// the entry is absolute; the hash contains it too.
 #[derive(Deserialize)]
 struct WireEntry {
+    k: String,
     h: KeyHash,
     s: Seq,
     x: i64,
@@ -37,13 +40,18 @@ struct WireEntry {
 
 impl From<WireEntry> for Entry {
     fn from(wire: WireEntry) -> Self {
-        Self { key: wire.h, seq: wire.s, forget_at: wire.x }
+        Self { key: wire.h, seq: wire.s, forget_at: wire.x, is_absolute: is_absolute(&wire.k) }
     }
 }
 
 #[derive(Deserialize)]
 struct WireHead {
     head: Seq,
+}
+
+#[derive(Deserialize)]
+struct WireKeys {
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +129,10 @@ impl Frames {
                 let wire: WireHead = serde_json::from_slice(&data).map_err(|_| BadFrame)?;
                 Ok(Some(Frame::Heartbeat(wire.head)))
             }
+            b"keys" => {
+                let wire: WireKeys = serde_json::from_slice(&data).map_err(|_| BadFrame)?;
+                Ok(Some(Frame::Keys(wire.version)))
+            }
             b"reset" => Ok(Some(Frame::Reset)),
             _ => Ok(None),
         }
@@ -135,13 +147,18 @@ mod tests {
 
     const STREAM: &str = ": hello\n\nretry: 50\nevent: rev\nid: 12\n\
         data: {\"k\":\"dlg\",\"h\":\"000102030405060708090a0b0c0d0e0f\",\"s\":12,\"p\":10,\"x\":99}\n\n\
-        event: hb\ndata: {\"head\":12}\n\nevent: news\ndata: not json\n\nevent: reset\ndata:\n\n";
+        event: hb\ndata: {\"head\":12}\n\nevent: keys\ndata: {\"version\":3}\n\n\
+        event: rev\ndata: {\"k\":\"kid\",\"h\":\"000102030405060708090a0b0c0d0e0f\",\"s\":13,\"p\":12,\"x\":99}\n\n\
+        event: news\ndata: not json\n\nevent: reset\ndata:\n\n";
 
     fn expected() -> Vec<Frame> {
         let key = KeyHash([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        let entry = Entry { key, seq: Seq(12), forget_at: 99, is_absolute: false };
         vec![
-            Frame::Revocation(Entry { key, seq: Seq(12), forget_at: 99 }, Seq(10)),
+            Frame::Revocation(entry, Seq(10)),
             Frame::Heartbeat(Seq(12)),
+            Frame::Keys(3),
+            Frame::Revocation(Entry { seq: Seq(13), is_absolute: true, ..entry }, Seq(12)),
             Frame::Reset,
         ]
     }
@@ -170,8 +187,10 @@ mod tests {
         for bad in [
             "event: hb\ndata: {}\n\n",
             "event: hb\n\n",
+            "event: keys\ndata: {}\n\n",
             "event: rev\ndata: {\"h\":\"00\",\"s\":1,\"p\":0,\"x\":1}\n\n",
-            "event: rev\ndata: {\"h\":\"000102030405060708090a0b0c0d0e0f\",\"s\":1,\"x\":1}\n\n",
+            "event: rev\ndata: {\"k\":\"jti\",\"h\":\"000102030405060708090a0b0c0d0e0f\",\"s\":1,\"x\":1}\n\n",
+            "event: rev\ndata: {\"h\":\"000102030405060708090a0b0c0d0e0f\",\"s\":1,\"p\":0,\"x\":1}\n\n",
         ] {
             assert_eq!(Frames::default().push(bad.as_bytes()), Err(BadFrame), "{bad}");
         }

@@ -23,6 +23,8 @@ const CATCH_UP_WITHIN: Duration = Duration::from_millis(50);
 pub struct Standing {
     view: RwLock<View>,
     changed: watch::Sender<()>,
+    /// The version of the issuer's public keys, as the feed told it last.
+    keys: watch::Sender<i64>,
     /// Rings when there is something new to acknowledge.
     pub applied: Notify,
 }
@@ -30,7 +32,12 @@ pub struct Standing {
 impl Standing {
     /// Shares the view.
     pub fn new(view: View) -> Self {
-        Self { view: RwLock::new(view), changed: watch::Sender::new(()), applied: Notify::new() }
+        Self {
+            view: RwLock::new(view),
+            changed: watch::Sender::new(()),
+            keys: watch::Sender::new(0),
+            applied: Notify::new(),
+        }
     }
 
     /// The view. Never held across an await.
@@ -41,6 +48,16 @@ impl Standing {
     /// A receiver that is told of every change, other than the renewal of a running lease.
     pub fn subscribe(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// The feed told of the issuer's public keys. A version only grows, except after a restore.
+    pub fn announce_keys(&self, version: i64) {
+        self.keys.send_replace(version);
+    }
+
+    /// Follows what [`Standing::announce_keys`] is told.
+    pub fn announced_keys(&self) -> watch::Receiver<i64> {
+        self.keys.subscribe()
     }
 
     /// Changes the view, and rings both bells.

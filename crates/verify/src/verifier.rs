@@ -107,6 +107,8 @@ impl Verifier {
         let c = Arc::clone(&core);
         tasks.spawn(async move { c.keys.run(&c.wire).await });
         let c = Arc::clone(&core);
+        tasks.spawn(async move { c.keys.heed(&c.standing).await });
+        let c = Arc::clone(&core);
         tasks.spawn(async move { feed::follow(&c.wire, &c.standing).await });
         let c = Arc::clone(&core);
         let (name, longest) = (config.name, config.max_lease);

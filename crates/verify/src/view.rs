@@ -28,6 +28,8 @@ pub struct Entry {
     pub seq: Seq,
     /// Unix second from which the entry can kill nothing any more.
     pub forget_at: i64,
+    /// Whether it kills whatever `rvs` a token claims.
+    pub is_absolute: bool,
 }
 
 /// What [`View::apply`] made of an entry of the stream.
@@ -67,6 +69,7 @@ pub struct Asked {
 struct Known {
     seq: Seq,
     forget_at: i64,
+    is_absolute: bool,
 }
 
 /// The revocation view of one incarnation of a verifier.
@@ -82,6 +85,8 @@ pub struct View {
     is_lost: bool,
     lease_end: Option<Moment>,
     waiting: VecDeque<(Seq, Moment)>,
+    /// The signing keys among the entries.
+    dead_keys: Vec<KeyHash>,
 }
 
 impl View {
@@ -96,6 +101,7 @@ impl View {
             is_lost: true,
             lease_end: None,
             waiting: VecDeque::new(),
+            dead_keys: Vec::new(),
         }
     }
 
@@ -210,7 +216,14 @@ impl View {
     /// Whether a token is known to be revoked.
     #[must_use]
     pub fn is_revoked(&self, rvs: Seq, keys: &[KeyHash]) -> bool {
-        keys.iter().any(|key| self.entries.get(key).is_some_and(|known| known.seq > rvs))
+        let is_dead = |known: &Known| known.is_absolute || known.seq > rvs;
+        keys.iter().any(|key| self.entries.get(key).is_some_and(is_dead))
+    }
+
+    /// The blinded ids of signing keys that were stolen. Nothing that they sign is worth anything.
+    #[must_use]
+    pub fn dead_keys(&self) -> &[KeyHash] {
+        &self.dead_keys
     }
 
     /// Judges a delegated token.
@@ -230,13 +243,19 @@ impl View {
     pub fn forget(&mut self, now: Ts) {
         let now = now.secs();
         self.entries.retain(|_, known| known.forget_at.saturating_add(FORGET_MARGIN_SECS) > now);
+        self.dead_keys.retain(|key| self.entries.contains_key(key));
     }
 
     fn insert(&mut self, entry: Entry) {
-        let known = self
-            .entries
-            .entry(entry.key)
-            .or_insert(Known { seq: entry.seq, forget_at: entry.forget_at });
+        let known = self.entries.entry(entry.key).or_insert(Known {
+            seq: entry.seq,
+            forget_at: entry.forget_at,
+            is_absolute: false,
+        });
+        if entry.is_absolute && !known.is_absolute {
+            self.dead_keys.push(entry.key);
+        }
+        known.is_absolute |= entry.is_absolute;
         known.seq = known.seq.max(entry.seq);
         known.forget_at = known.forget_at.max(entry.forget_at);
     }

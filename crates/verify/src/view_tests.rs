@@ -10,7 +10,7 @@ use super::*;
 const LEASE: Duration = Duration::from_secs(2);
 
 fn entry(key: u8, seq: i64) -> Entry {
-    Entry { key: KeyHash([key; 16]), seq: Seq(seq), forget_at: i64::MAX }
+    Entry { key: KeyHash([key; 16]), seq: Seq(seq), forget_at: i64::MAX, is_absolute: false }
 }
 
 /// A view in step at `head`, with a lease asked for at `now`.
@@ -43,6 +43,25 @@ fn an_entry_kills_older_tokens_and_no_newer_ones() {
     assert_eq!(judge(&view, 11, 1, now), Verdict::Revoked);
     assert_eq!(judge(&view, 12, 1, now), Verdict::Live);
     assert_eq!(judge(&view, 11, 2, now), Verdict::Live);
+}
+
+#[test]
+fn a_stolen_key_kills_whatever_its_tokens_claim() {
+    let now = Moment::now();
+    let mut view = view_in_step(10, now);
+    view.apply(Entry { is_absolute: true, ..entry(1, 12) }, Seq(10));
+    for rvs in [0, 11, 12, 13, i64::MAX] {
+        assert_eq!(judge(&view, rvs, 1, now), Verdict::Revoked);
+    }
+    assert_eq!(judge(&view, 12, 2, now), Verdict::Live);
+    assert_eq!(view.dead_keys(), [KeyHash([1; 16])]);
+    // Not even a later entry of the same key that says less takes it back.
+    view.apply(entry(1, 13), Seq(12));
+    assert_eq!(judge(&view, i64::MAX, 1, now), Verdict::Revoked);
+    // It came with a snapshot as well.
+    let mut other = View::new("other".into());
+    other.snapshot(Seq(12), [Entry { is_absolute: true, ..entry(1, 12) }]);
+    assert!(other.is_revoked(Seq(i64::MAX), &[KeyHash([1; 16])]));
 }
 
 #[test]

@@ -82,8 +82,19 @@ pub async fn fetch(
     limit: usize,
     within: Duration,
 ) -> Result<Vec<u8>, Failed> {
+    fetch_tagged(request, limit, within).await.map(|(body, _)| body)
+}
+
+/// The same, with the answer's `ETag`.
+pub async fn fetch_tagged(
+    request: RequestBuilder,
+    limit: usize,
+    within: Duration,
+) -> Result<(Vec<u8>, Option<String>), Failed> {
     let read = async {
         let mut response = send(request).await?;
+        let tag = response.headers().get(http::header::ETAG);
+        let tag = tag.and_then(|tag| tag.to_str().ok()).map(ToOwned::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|_| Failed::Unreachable)? {
             if body.len() + chunk.len() > limit {
@@ -91,7 +102,7 @@ pub async fn fetch(
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok((body, tag))
     };
     tokio::time::timeout(within, read).await.unwrap_or(Err(Failed::Unreachable))
 }

@@ -8,7 +8,11 @@ use super::{PAT, READ_BILLING, on};
 async fn two_nodes_that_start_at_once_on_an_empty_database_make_one_schema() {
     let database = Postgres::shared().database();
     let start = |database: String| {
-        let options = HouseOptions { database: Some(database), ..HouseOptions::default() };
+        let options = HouseOptions {
+            database: Some(database),
+            environment: vec![("PROCURA__KEYS__MASTER_KEY", "5a".repeat(32))],
+            ..HouseOptions::default()
+        };
         tokio::task::spawn_blocking(move || House::bare(&options))
     };
     let (one, two) = tokio::join!(start(database.clone()), start(database));

@@ -117,6 +117,7 @@ const COMMON: &[&str] = &[
     "invitations",
     "resource_servers",
     "revocations",
+    "sealed_secrets",
     "signing_keys",
     "tenants",
 ];

@@ -53,7 +53,16 @@ pub(crate) fn document(issuer: &str) -> Value {
     })
 }
 
-/// The public keys.
-pub async fn jwks(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Jwks>) {
-    (CACHEABLE, Json(app.issuer().keys().public()))
+/// The public keys. `ETag` tells how new they are, so that whoever heard of a change can see whether
+/// it is in them.
+pub async fn jwks(State(app): State<App>) -> ([(HeaderName, String); 2], Json<Jwks>) {
+    let max_age = app.issuer().settings().keys.jwks_max_age_secs;
+    let keys = app.issuer().keys();
+    // The version first: keys that change in between are newer than what is said of them.
+    let version = keys.version().0;
+    let headers = [
+        (header::CACHE_CONTROL, format!("public, max-age={max_age}")),
+        (header::ETAG, format!("\"keys-{version}\"")),
+    ];
+    (headers, Json(keys.public()))
 }

@@ -8,7 +8,7 @@ use axum::{
     response::sse::{Event, Sse},
 };
 use futures_util::stream::{self, Stream};
-use procura_store::revocations::RevocationLog;
+use procura_store::{keys::KeysVersion, revocations::RevocationLog};
 use procura_token::Seq;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -20,12 +20,15 @@ use crate::{
 
 /// One open feed.
 struct Feed {
+    app: App,
     log: Arc<RevocationLog>,
     head: watch::Receiver<Seq>,
     heartbeat: watch::Receiver<Option<Seq>>,
     stopping: watch::Receiver<bool>,
     /// How far this follower has been told.
     at: Seq,
+    /// The version of the keys that this follower has been told.
+    keys: Option<KeysVersion>,
     ready: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -54,10 +57,13 @@ pub async fn stream(
         heartbeat: app.heartbeat(),
         stopping: app.stopping(),
         at,
+        keys: None,
         ready: VecDeque::new(),
         _place: place,
+        app,
     };
     feed.heartbeat.mark_unchanged();
+    feed.tell_keys();
     feed.catch_up();
     Ok(Sse::new(stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
@@ -81,6 +87,7 @@ impl Feed {
                 self.catch_up();
                 continue;
             }
+            self.tell_keys();
             let head = *self.heartbeat.borrow_and_update();
             if let Some(head) = head {
                 self.push("hb", &json!({ "head": head }), None);
@@ -98,6 +105,14 @@ impl Feed {
         for entry in entries {
             self.at = entry.seq;
             self.push("rev", &super::frame(&entry), Some(entry.seq));
+        }
+    }
+
+    /// Queues the version of the public keys, where it is news: it is time to fetch them.
+    fn tell_keys(&mut self) {
+        let version = self.app.issuer().keys().version();
+        if self.keys.replace(version) != Some(version) {
+            self.push("keys", &json!({ "version": version.0 }), None);
         }
     }
 
