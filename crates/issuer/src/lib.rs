@@ -20,6 +20,7 @@ pub mod passwords;
 pub mod provision;
 pub mod redeem;
 pub mod relationships;
+pub mod relay;
 pub mod revoke;
 mod subject;
 pub mod trust;

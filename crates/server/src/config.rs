@@ -9,7 +9,7 @@ use std::{
 use procura_domain::Limits;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, relay};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub server: Server,
     /// How long things live.
     pub tokens: Tokens,
+    /// Where the copy of the revocation list is.
+    pub redis: Redis,
     /// What it says about itself.
     pub log: Log,
 }
@@ -48,6 +50,20 @@ pub struct Tokens {
     pub session_ttl_secs: i64,
 }
 
+/// Where the copy of the revocation list is. Without a URL there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// The URL; may hold user and password.
+    pub url: String,
+    /// A file that holds the URL, instead of it; empty: none.
+    pub url_file: PathBuf,
+    /// What our keys begin with.
+    pub prefix: String,
+    /// The certificates (PEM) that TLS trusts, instead of the system's; empty: the system's.
+    pub ca_file: PathBuf,
+}
+
 /// What it says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,6 +87,17 @@ impl Default for Server {
 impl Default for Tokens {
     fn default() -> Self {
         Self { home_ttl_secs: 600, delegated_ttl_secs: 300, session_ttl_secs: 8 * 3600 }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            url_file: PathBuf::new(),
+            prefix: "procura".to_owned(),
+            ca_file: PathBuf::new(),
+        }
     }
 }
 
@@ -124,6 +151,10 @@ impl Config {
         if !(60..=7 * 24 * 3600).contains(&session_ttl_secs) {
             return refuse("tokens.session_ttl_secs must be from 60 to 604800");
         }
+        if !self.redis.url.is_empty() && !self.redis.url_file.as_os_str().is_empty() {
+            return refuse("redis.url and redis.url_file are two answers to one question");
+        }
+        relay::place(&self.redis)?;
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
         }
@@ -136,6 +167,7 @@ impl Config {
         format!(
             "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\n\n\
              [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\n\
+             [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
@@ -143,6 +175,10 @@ impl Config {
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
+            relay::shown(&self.redis.url),
+            self.redis.url_file.display().to_string(),
+            self.redis.prefix,
+            self.redis.ca_file.display().to_string(),
             self.log.filter,
             self.log.format,
         )
@@ -208,6 +244,18 @@ mod tests {
         assert!(!with(|c| c.tokens.delegated_ttl_secs = 901));
         assert!(!with(|c| c.tokens.home_ttl_secs = 3600));
         assert!(!with(|c| c.tokens.delegated_ttl_secs = 0));
+    }
+
+    #[test]
+    fn a_redis_url_is_checked_and_shown_without_its_password() {
+        let set = |url: &str| Redis { url: url.into(), ..Redis::default() };
+        assert!(with(|c| c.redis = set("redis://:hush@127.0.0.1:6379/1")));
+        assert!(!with(|c| c.redis = set("http://127.0.0.1")));
+        assert!(!with(|c| c.redis = Redis { prefix: "a b".into(), ..set("redis://h") }));
+        assert!(!with(|c| c.redis = Redis { ca_file: "/nowhere".into(), ..set("rediss://h") }));
+        assert!(!with(|c| c.redis = Redis { url_file: "/nowhere".into(), ..set("redis://h") }));
+        let shown = Config { redis: set("redis://:hush@h"), ..Config::default() }.to_toml();
+        assert!(shown.contains("\"redis://:***@h:6379\"") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

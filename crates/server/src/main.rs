@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod keys;
 mod oauth;
+mod relay;
 mod revocations;
 mod routes;
 mod start;

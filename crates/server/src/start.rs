@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Log},
     demo,
     failure::Failure,
-    keys, routes,
+    keys, relay, routes,
 };
 
 /// A verifier that hears nothing for longer is on its own.
@@ -67,6 +67,9 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
+    if let Some(place) = relay::place(&config.redis)? {
+        relay::start(place, issuer.clone(), stopping.clone());
+    }
     let app = routes::routes(App::new(issuer.clone(), heartbeat, stopping.clone()));
     println!("procura ready on http://{address}");
     let listener = listener.tap_io(|stream| {

@@ -11,6 +11,7 @@ pub mod invitations;
 pub mod keys;
 pub mod ledger;
 pub mod relationships;
+pub mod relay;
 pub mod revocations;
 mod row;
 pub mod sessions;
