@@ -11,6 +11,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod copied;
 mod house;
 mod pages;
 mod protocol;

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Answer, Person, RawAnswer, Visitor,
+    Answer, Person, RawAnswer, Redis, Visitor,
     process::{Ended, Process, command, run},
     raw,
     scratch::Scratch,
@@ -61,6 +61,13 @@ pub struct HouseOptions {
     pub is_restarted: bool,
     /// Settings by environment variables.
     pub environment: Vec<(&'static str, String)>,
+}
+
+impl HouseOptions {
+    /// A house whose revocations are copied to this Redis.
+    pub fn on(redis: &Redis) -> Self {
+        Self { environment: vec![("PROCURA__REDIS__URL", redis.url())], ..Self::default() }
+    }
 }
 
 /// A running server. Its folder goes when it goes.

@@ -20,6 +20,7 @@ mod page;
 mod person;
 mod process;
 mod raw;
+mod redis;
 mod scratch;
 mod token;
 
@@ -32,5 +33,6 @@ pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};
 pub use process::{Ended, Process};
 pub use raw::RawAnswer;
+pub use redis::Redis;
 pub use scratch::Scratch;
 pub use token::{claims, header};

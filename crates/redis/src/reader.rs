@@ -9,6 +9,8 @@ use crate::{Failed, Id, Place, connection::Connection};
 
 /// A reader hears after this also that there is no news.
 const WAIT: Duration = Duration::from_millis(500);
+/// What should be there already is there within this.
+const MOMENT: Duration = Duration::from_millis(50);
 /// Longer than that, it was not the wait that took so long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// As many entries are read at once.
@@ -41,10 +43,9 @@ impl Reader {
         self.read(seq, WAIT).await
     }
 
-    /// What is there already after a position.
-    pub async fn read_now(&mut self, seq: Seq) -> Result<Vec<Message>, Failed> {
-        // To Redis 0 means for ever.
-        self.read(seq, Duration::from_millis(1)).await
+    /// The same, but waits a moment only: for what must be there already.
+    pub async fn read_soon(&mut self, seq: Seq) -> Result<Vec<Message>, Failed> {
+        self.read(seq, MOMENT).await
     }
 
     async fn read(&mut self, seq: Seq, wait: Duration) -> Result<Vec<Message>, Failed> {

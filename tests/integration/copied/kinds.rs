@@ -1,0 +1,1 @@
+//! The kinds of Redis: TLS, sentinels, a cluster.
