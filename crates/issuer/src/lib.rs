@@ -30,7 +30,7 @@ pub mod verifiers;
 use std::{path::PathBuf, sync::Arc};
 
 use procura_domain::Limits;
-use procura_store::Store;
+use procura_store::{Store, verifiers::Leases};
 use procura_token::crypto::MacKey;
 
 pub use environment::{Clock, Environment};
@@ -90,6 +90,7 @@ struct Inner {
     passwords: passwords::Hasher,
     attempts: login::Attempts,
     verifiers: verifiers::Registry,
+    leases: Leases,
 }
 
 impl Issuer {
@@ -102,6 +103,7 @@ impl Issuer {
     ) -> Result<Self> {
         let keys = keys::KeyRing::open(&store, &secrets, &environment).await?;
         let inner = Inner {
+            leases: Leases::start(&store, verifiers::LEASE),
             store,
             settings,
             environment,

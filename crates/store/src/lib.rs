@@ -18,6 +18,7 @@ pub mod sessions;
 pub mod tenants;
 mod tx;
 pub mod users;
+pub mod verifiers;
 
 pub use connect::{Location, Store};
 pub use error::Error;
