@@ -296,7 +296,7 @@ fn read_demo(folder: &Scratch) -> Demo {
 
 /// A free port that stays free while its server is down for a moment: below those that the system
 /// gives to whoever wants any.
-fn lasting_port() -> u16 {
+pub fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let own = u16::try_from(std::process::id() % 500).expect("below 500") * 20;
     loop {

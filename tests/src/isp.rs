@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::{
-    Answer, House, Redis, eventually,
+    Answer, House, eventually,
     process::{Process, command},
     scratch::Scratch,
 };
@@ -21,14 +21,6 @@ impl Isp {
     /// Starts one that belongs to the house, and waits until it judges tokens by itself.
     pub async fn start(house: &House) -> Self {
         Self::start_with(house, &[]).await
-    }
-
-    /// Starts one that takes revocations from Redis, and waits until it does.
-    pub async fn start_on(house: &House, redis: &Redis) -> Self {
-        let isp =
-            Self::start_with(house, &["--revocations", "redis", "--redis-url", &redis.url()]).await;
-        isp.follows_copy(true).await;
-        isp
     }
 
     /// Starts one with more arguments, and waits until it judges tokens by itself.

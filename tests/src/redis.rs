@@ -18,6 +18,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub struct Redis {
     /// `None` while it is dead.
     child: Option<Child>,
+    config: Option<PathBuf>,
     arguments: Vec<String>,
     folder: Scratch,
 }
@@ -36,9 +37,25 @@ impl Redis {
         redis
     }
 
+    /// Starts a sentinel, which watches the primary at this port under the name `main`.
+    pub fn sentinel(port: u16, primary: u16) -> Self {
+        let mut redis = Self::reserved();
+        let config = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+        );
+        // It writes to this file what it has learned.
+        let file = redis.folder.path().join("sentinel.conf");
+        std::fs::write(&file, config).expect("a new folder");
+        redis.config = Some(file);
+        redis.arguments = vec!["--sentinel".to_owned()];
+        redis.start_again();
+        redis
+    }
+
     /// A place for one, where none runs yet.
     pub fn reserved() -> Self {
-        Self { child: None, arguments: Vec::new(), folder: Scratch::new() }
+        Self { child: None, config: None, arguments: Vec::new(), folder: Scratch::new() }
     }
 
     /// Starts it at the same address, empty.
@@ -47,7 +64,10 @@ impl Redis {
         // Left by one that was killed.
         let _ = std::fs::remove_file(self.socket());
         let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
+        match &self.config {
+            Some(file) => command.arg(file),
+            None => command.args(["--port", "0", "--save", "", "--appendonly", "no"]),
+        };
         command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| match error.kind() {
@@ -96,7 +116,8 @@ impl Redis {
         self.try_ask(words).unwrap_or_else(|| panic!("redis-cli {words:?} failed"))
     }
 
-    fn try_ask(&self, words: &[&str]) -> Option<String> {
+    /// The same, where it may be away for a moment.
+    pub fn try_ask(&self, words: &[&str]) -> Option<String> {
         let mut command = Command::new("redis-cli");
         command.arg("-s").arg(self.socket()).args(words);
         let ended = run(command);

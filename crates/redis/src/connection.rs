@@ -7,6 +7,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
     TlsCertificates, Value, aio::MultiplexedConnection, cmd,
 };
+use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use tokio::time::timeout;
 
 use crate::{
@@ -154,7 +155,7 @@ async fn connect_as(
 /// The client takes whatever implementation of TLS the process has agreed on, and panics where there
 /// is no agreement. An embedder that has chosen keeps its choice.
 fn take_crypto_provider() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if CryptoProvider::get_default().is_none() {
+        let _ = provider::default_provider().install_default();
     }
 }

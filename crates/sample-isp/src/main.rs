@@ -63,7 +63,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let verifier = Verifier::start(Config {
         name: options.name.clone(),
         accepts_delegated: true,
-        revocations: options.source(),
+        revocations: options.source()?,
         ..Config::new(
             &settings.issuer,
             &settings.audience,

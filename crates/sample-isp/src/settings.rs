@@ -47,6 +47,9 @@ pub struct Options {
     /// What its keys begin with.
     #[arg(long, default_value = "procura")]
     pub redis_prefix: String,
+    /// File with the certificates (PEM) that TLS to it trusts, instead of the system's.
+    #[arg(long)]
+    pub redis_ca_file: Option<PathBuf>,
 }
 
 /// Where revocations come from.
@@ -60,14 +63,16 @@ pub enum Revocations {
 
 impl Options {
     /// The same, as the verifier wants it.
-    pub fn source(&self) -> RevocationSource {
-        match (self.revocations, &self.redis_url) {
-            (Revocations::Redis, Some(url)) => RevocationSource::Redis(RedisCopy {
-                prefix: self.redis_prefix.clone(),
-                ..RedisCopy::at(url)
-            }),
-            _ => RevocationSource::Feed,
-        }
+    pub fn source(&self) -> Result<RevocationSource, SettingsError> {
+        let (Revocations::Redis, Some(url)) = (self.revocations, &self.redis_url) else {
+            return Ok(RevocationSource::Feed);
+        };
+        let authorities = self.redis_ca_file.as_deref().map(text).transpose()?;
+        Ok(RevocationSource::Redis(RedisCopy {
+            prefix: self.redis_prefix.clone(),
+            authorities: authorities.map(String::into_bytes),
+            ..RedisCopy::at(url)
+        }))
     }
 }
 

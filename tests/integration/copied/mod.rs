@@ -27,8 +27,21 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let redis = Redis::start();
-        let house = House::start_with(HouseOptions::on(&redis));
-        let isp = Isp::start_on(&house, &redis).await;
+        let url = redis.url();
+        Self::on(redis, &url, None).await
+    }
+
+    /// With a Redis that is reached in another way.
+    async fn on(redis: Redis, url: &str, ca_file: Option<&str>) -> Self {
+        let mut environment = vec![("PROCURA__REDIS__URL", url.to_owned())];
+        let mut arguments = vec!["--revocations", "redis", "--redis-url", url];
+        if let Some(file) = ca_file {
+            environment.push(("PROCURA__REDIS__CA_FILE", file.to_owned()));
+            arguments.extend(["--redis-ca-file", file]);
+        }
+        let house = House::start_with(HouseOptions { environment, ..HouseOptions::default() });
+        let isp = Isp::start_with(&house, &arguments).await;
+        isp.follows_copy(true).await;
         let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
         Self { redis, house, isp, pat, ada }
     }

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use super::{ADA, BILLING, PAT, READ_BILLING};
 
+const SERVER_RIGHTS: &str = "+eval +xadd +xtrim +xinfo +xlen +xread +type +del +get +set";
+const READER_RIGHTS: &str = "+xread";
+
 #[tokio::test]
 async fn everything_starts_while_redis_is_down_and_takes_to_it_when_it_comes() {
     let mut redis = Redis::reserved();
@@ -33,13 +36,22 @@ async fn everything_starts_while_redis_is_down_and_takes_to_it_when_it_comes() {
 }
 
 #[tokio::test]
-async fn a_redis_that_wants_a_password_gets_it_from_a_file_and_no_log_shows_it() {
-    let redis = Redis::start_with(&["--requirepass", "hush-hush"]);
+async fn the_rights_in_the_operations_guide_are_enough_and_no_log_shows_a_password() {
+    let redis = Redis::start();
+    let allow = |user: &str, rights: &str| {
+        let words = ["ACL", "SETUSER", user, "on", ">hush-hush", "~procura:*"];
+        let words: Vec<_> = words.into_iter().chain(rights.split(' ')).collect();
+        assert_eq!(redis.ask(&words), "OK\n");
+    };
+    let guide = include_str!("../../../docs/OPERATIONS.md");
+    for (user, rights) in [("node", SERVER_RIGHTS), ("reader", READER_RIGHTS)] {
+        assert!(guide.contains(rights), "docs/OPERATIONS.md does not say: {rights}");
+        allow(user, rights);
+    }
+    let as_user = |user: &str| redis.url().replace("unix://", &format!("unix://{user}:hush-hush@"));
     let folder = Scratch::new();
     let file = folder.path().join("redis.url");
-    // A socket has no place for a password before it.
-    let url = redis.url().replace("unix://", "unix://:hush-hush@");
-    fs::write(&file, format!("{url}\n")).unwrap();
+    fs::write(&file, format!("{}\n", as_user("node"))).unwrap();
     let mut house = House::start_with(HouseOptions {
         environment: vec![
             ("PROCURA__REDIS__URL_FILE", file.to_str().unwrap().to_owned()),
@@ -47,12 +59,20 @@ async fn a_redis_that_wants_a_password_gets_it_from_a_file_and_no_log_shows_it()
         ],
         ..HouseOptions::default()
     });
-    let isp = Isp::start_with(&house, &["--revocations", "redis", "--redis-url", &url]).await;
+    let reader = as_user("reader");
+    let isp = Isp::start_with(&house, &["--revocations", "redis", "--redis-url", &reader]).await;
     isp.follows_copy(true).await;
     let ada = house.log_in(ADA).await;
     ada.put("/api/tenants/partner-access", &json!({ "mode": "off" })).await.expect(200);
-    let count = || redis.ask(&["-a", "hush-hush", "--no-auth-warning", "XLEN", super::STREAM]);
+    let count = || redis.ask(&["XLEN", super::STREAM]);
     eventually("the entry is there", async || (count() == "1\n").then_some(())).await;
+    // Also what is only done when something is wrong.
+    redis.ask(&["XADD", super::STREAM, "9007199254740991-0", "j", "x"]);
+    let log = || redis.ask(&["XRANGE", super::STREAM, "-", "+"]);
+    eventually("it is put right", async || (!log().contains("9007199254740991")).then_some(()))
+        .await;
+    isp.follows_copy(true).await;
+    assert!(!redis.ask(&["ACL", "LOG"]).contains("node"), "{}", redis.ask(&["ACL", "LOG"]));
     assert!(!house.stop().stderr.contains("hush-hush"));
     assert!(!isp.stderr().contains("hush-hush"));
 }
