@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use procura_token::Seq;
-use redis::{cmd, from_redis_value, streams::StreamReadReply};
+use redis::{
+    cmd, from_redis_value,
+    streams::{StreamRangeReply, StreamReadReply},
+};
 
 use crate::{Failed, Id, Place, connection::Connection};
 
@@ -46,6 +49,15 @@ impl Reader {
     /// The same, but waits a moment only: for what must be there already.
     pub async fn read_soon(&mut self, seq: Seq) -> Result<Vec<Message>, Failed> {
         self.read(seq, MOMENT).await
+    }
+
+    /// The id of the last entry that is there; `None` where there is none.
+    pub async fn last(&mut self) -> Result<Option<Id>, Failed> {
+        let mut command = cmd("XREVRANGE");
+        command.arg(&self.stream).arg("+").arg("-").arg("COUNT").arg(1);
+        let answer = self.connection.ask(&command, ANSWER_WITHIN).await?;
+        let found: StreamRangeReply = from_redis_value(answer).map_err(|_| Failed::Unusable)?;
+        found.ids.first().map(|entry| entry.id.parse()).transpose()
     }
 
     async fn read(&mut self, seq: Seq, wait: Duration) -> Result<Vec<Message>, Failed> {

@@ -7,7 +7,7 @@
 
 use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
-use procura_redis::{Failed, Message, Place, Reader};
+use procura_redis::{Failed, Id, Message, Place, Reader};
 use procura_token::{Rejection, Seq, Statement, jws::kid_of};
 use tokio::time::sleep;
 
@@ -61,20 +61,27 @@ pub(crate) async fn follow(core: &Core, place: &Place) {
     }
 }
 
-/// Resolves with a reader once the copy is there and has what this view has heard of.
+/// Resolves with a reader once the copy is good.
 async fn until_good(core: &Core, place: &Place) -> Reader {
     loop {
         sleep(RETRY_EVERY).await;
         let Ok(mut reader) = Reader::open(place).await else { continue };
-        let Ok(messages) = reader.read_soon(position(core)).await else { continue };
-        let mut is_good = true;
-        for message in &messages {
-            is_good &= take(core, message).await.is_ok();
-        }
-        if is_good && core.standing.view().is_synced() {
+        if matches!(is_good(core, &mut reader).await, Ok(true)) {
             return reader;
         }
     }
+}
+
+/// Whether the copy has nothing that is not genuine, and ends where this view does. One that ends
+/// earlier is filled by nobody, and would be left again at the next revocation.
+async fn is_good(core: &Core, reader: &mut Reader) -> Result<bool, Trouble> {
+    for message in &reader.read_soon(position(core)).await? {
+        take(core, message).await?;
+    }
+    let last = reader.last().await?;
+    let view = core.standing.view();
+    let ends_here = last == view.applied().map(Id::of) || (last.is_none() && view.is_empty());
+    Ok(ends_here && view.is_synced())
 }
 
 async fn follow_copy(core: &Core, mut reader: Reader) -> Result<Infallible, Trouble> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ADA, BILLING, PAT, READ_BILLING};
 
 const SERVER_RIGHTS: &str = "+eval +xadd +xtrim +xinfo +xlen +xread +type +del +get +set";
-const READER_RIGHTS: &str = "+xread";
+const READER_RIGHTS: &str = "+xread +xrevrange";
 
 #[tokio::test]
 async fn everything_starts_while_redis_is_down_and_takes_to_it_when_it_comes() {
@@ -33,6 +33,25 @@ async fn everything_starts_while_redis_is_down_and_takes_to_it_when_it_comes() {
     isp.get(&token, BILLING).await.expect(401);
     let fresh = pat.switch("acme-corp", READ_BILLING).await;
     isp.get(&fresh, BILLING).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_fills_is_left_for_the_event_stream() {
+    let redis = Redis::start();
+    let house = House::start();
+    let url = redis.url();
+    let isp = Isp::start_with(&house, &["--revocations", "redis", "--redis-url", &url]).await;
+    isp.follows_copy(true).await;
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    for _ in 0..2 {
+        let token = pat.switch("acme-corp", READ_BILLING).await;
+        isp.get(&token, BILLING).await.expect(200);
+        let path = "/api/tenants/partner-access?confirm=applied";
+        ada.put(path, &json!({ "mode": "off" })).await.expect(200);
+        isp.get(&token, BILLING).await.expect(401);
+        ada.put(path, &json!({ "mode": "on" })).await.expect(200);
+        isp.follows_copy(false).await;
+    }
 }
 
 #[tokio::test]
