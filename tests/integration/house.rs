@@ -16,7 +16,12 @@ struct Room {
 const ROOMS: &[Room] = &[
     Room { folder: "token", package: "procura-token", knows: &[] },
     Room { folder: "domain", package: "procura-domain", knows: &["procura-token"] },
-    Room { folder: "store", package: "procura-store", knows: &["procura-domain", "procura-token"] },
+    Room { folder: "redis", package: "procura-redis", knows: &["procura-token"] },
+    Room {
+        folder: "store",
+        package: "procura-store",
+        knows: &["procura-domain", "procura-redis", "procura-token"],
+    },
     Room {
         folder: "issuer",
         package: "procura-issuer",
@@ -28,7 +33,11 @@ const ROOMS: &[Room] = &[
         // The store too: the server opens it and hands it to the issuer.
         knows: &["procura-issuer", "procura-store", "procura-domain", "procura-token"],
     },
-    Room { folder: "verify", package: "procura-verify", knows: &["procura-token"] },
+    Room {
+        folder: "verify",
+        package: "procura-verify",
+        knows: &["procura-redis", "procura-token"],
+    },
     Room { folder: "sample-isp", package: "sample-isp", knows: &["procura-verify"] },
 ];
 
@@ -37,7 +46,7 @@ const TOUCHES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["token/src"]),
     ("josekit", &["token/src"]),
     ("sqlx", &["store/src", "sample-isp/src"]),
-    ("redis", &["store/src", "verify/src"]),
+    ("redis", &["redis/src"]),
     ("oxide_auth", &["issuer/src/grants"]),
     ("argon2", &["issuer/src"]),
     ("hyper_util", &["server/src"]),

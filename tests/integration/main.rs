@@ -12,6 +12,7 @@
 )]
 
 mod backup;
+mod copied;
 mod house;
 mod keys;
 mod nodes;

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Answer, Person, Postgres, RawAnswer, Visitor,
+    Answer, Person, Postgres, RawAnswer, Redis, Visitor,
     process::{Ended, Process, command, command_with_few_files, run},
     raw,
     scratch::Scratch,
@@ -66,6 +66,13 @@ pub struct HouseOptions {
     pub database: Option<String>,
     /// The most files that it may have open.
     pub open_files: Option<u32>,
+}
+
+impl HouseOptions {
+    /// A house whose revocations are copied to this Redis.
+    pub fn on(redis: &Redis) -> Self {
+        Self { environment: vec![("PROCURA__REDIS__URL", redis.url())], ..Self::default() }
+    }
 }
 
 /// A running server. Its folder goes when it goes.
@@ -182,6 +189,11 @@ impl House {
 
     pub(crate) fn world(&self) -> Arc<World> {
         Arc::clone(&self.world)
+    }
+
+    /// The URL of its database, where that is Postgres.
+    pub fn database(&self) -> Option<&str> {
+        self.options.database.as_deref()
     }
 
     /// The data folder.
@@ -374,7 +386,7 @@ fn read_demo(folder: &Scratch) -> Demo {
 
 /// A free port that stays free while its server is down for a moment: below those that the system
 /// gives to whoever wants any.
-fn lasting_port() -> u16 {
+pub fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let own = u16::try_from(std::process::id() % 500).expect("below 500") * 20;
     loop {

@@ -20,6 +20,11 @@ pub struct Isp {
 impl Isp {
     /// Starts one that belongs to the house, and waits until it judges tokens by itself.
     pub async fn start(house: &House) -> Self {
+        Self::start_with(house, &[]).await
+    }
+
+    /// Starts one with more arguments, and waits until it judges tokens by itself.
+    pub async fn start_with(house: &House, arguments: &[&str]) -> Self {
         let folder = Scratch::new();
         let mut command = command("sample-isp");
         command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("isp"));
@@ -27,6 +32,7 @@ impl Isp {
         if house.url() != house.issuer() {
             command.args(["--issuer-address", house.url()]);
         }
+        command.args(arguments);
         let process = Process::start("sample-isp", command);
         let http = crate::person::http(process.url(), false);
         let isp = Self { process, http, _folder: folder };
@@ -36,8 +42,20 @@ impl Isp {
 
     /// Whether its verifier follows the feed and holds a lease.
     pub async fn is_ready(&self) -> bool {
+        self.health().await["is_verifier_ready"] == true
+    }
+
+    /// Waits until revocations come from Redis, or from elsewhere.
+    pub async fn follows_copy(&self, wanted: bool) {
+        eventually(&format!("the copy is followed: {wanted}"), async || {
+            (self.health().await["is_copy_followed"] == wanted).then_some(())
+        })
+        .await;
+    }
+
+    async fn health(&self) -> Value {
         let request = self.http.get(format!("{}/health", self.process.url()));
-        send(request).await.expect(200).json()["is_verifier_ready"] == true
+        send(request).await.expect(200).json()
     }
 
     /// What it has said on standard error so far.

@@ -272,7 +272,7 @@ impl Issuer {
         self.signers_since(tx.keys_version())
     }
 
-    fn signers_since(&self, version: KeysVersion) -> Result<Signers> {
+    pub(crate) fn signers_since(&self, version: KeysVersion) -> Result<Signers> {
         let ring = self.0.keys.0.load_full();
         if ring.version < version { Err(Error::Busy) } else { Ok(Signers(ring)) }
     }

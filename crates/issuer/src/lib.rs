@@ -22,6 +22,7 @@ pub mod passwords;
 pub mod provision;
 pub mod redeem;
 pub mod relationships;
+pub mod relay;
 pub mod revoke;
 pub mod rotation;
 mod strangers;
@@ -33,7 +34,7 @@ pub mod verifiers;
 use std::{path::PathBuf, sync::Arc};
 
 use procura_domain::Limits;
-use procura_store::Store;
+use procura_store::{Store, verifiers::Leases};
 use procura_token::crypto::MacKey;
 
 pub use environment::{Clock, Environment};
@@ -99,6 +100,7 @@ struct Inner {
     verifiers: verifiers::Registry,
     meters: meters::Meters,
     strangers: strangers::Strangers,
+    leases: Leases,
 }
 
 impl Issuer {
@@ -113,6 +115,7 @@ impl Issuer {
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
+            leases: Leases::start(&store, verifiers::LEASE),
             store,
             settings,
             environment,

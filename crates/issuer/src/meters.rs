@@ -65,6 +65,6 @@ impl Issuer {
     /// Verifiers whose lease may still run.
     #[must_use]
     pub fn verifiers_live(&self) -> usize {
-        self.0.verifiers.count(procura_token::Seq(0)).live
+        self.0.verifiers.count(procura_token::Seq(0), Vec::new()).live
     }
 }

@@ -78,7 +78,8 @@ impl Issuer {
     ) -> Result<Revoked> {
         let seq = tx.commit().await?.head;
         let committed = tokio::time::Instant::now();
-        let counted = self.0.verifiers.confirm(seq, confirm == Confirm::Applied).await;
+        let is_waiting = confirm == Confirm::Applied;
+        let counted = self.0.verifiers.confirm(seq, is_waiting, Some(&self.0.store)).await;
         Ok(Revoked {
             seq,
             delegations_ended,

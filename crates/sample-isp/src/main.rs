@@ -64,6 +64,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
         name: options.name.clone(),
         accepts_delegated: true,
         address: settings.issuer_address.clone(),
+        revocations: options.source()?,
         ..Config::new(
             &settings.issuer,
             &settings.audience,

@@ -82,6 +82,8 @@ struct Health {
     version: &'static str,
     /// Whether delegated tokens can be judged here, without asking Procura for each.
     is_verifier_ready: bool,
+    /// Whether revocations come from Redis just now.
+    is_copy_followed: bool,
     /// How far the revocation log is applied.
     applied: Option<i64>,
     /// Reports that are not delivered yet.
@@ -94,6 +96,7 @@ async fn health(State(app): State<App>) -> Result<Json<Health>, Problem> {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
         is_verifier_ready: status.has_keys && status.is_synced && status.lease_remaining.is_some(),
+        is_copy_followed: status.is_copy_followed,
         applied: status.applied.map(|seq| seq.0),
         reports_waiting: app.outbox.waiting().await?,
     }))

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Parser;
-use procura_verify::token::TenantId;
+use clap::{Parser, ValueEnum};
+use procura_verify::{RedisCopy, RevocationSource, token::TenantId};
 use serde::Deserialize;
 
 /// A sample resource server of Procura: billing, tickets and reports of internet providers.
@@ -41,6 +41,42 @@ pub struct Options {
     /// File with our client secret, instead of the demo's.
     #[arg(long, requires = "client_id")]
     pub client_secret_file: Option<PathBuf>,
+    /// Where revocations come from.
+    #[arg(long, value_enum, default_value = "feed")]
+    pub revocations: Revocations,
+    /// The Redis with the copy of the revocation list.
+    #[arg(long, required_if_eq("revocations", "redis"))]
+    pub redis_url: Option<String>,
+    /// What its keys begin with.
+    #[arg(long, default_value = "procura")]
+    pub redis_prefix: String,
+    /// File with the certificates (PEM) that TLS to it trusts, instead of the system's.
+    #[arg(long)]
+    pub redis_ca_file: Option<PathBuf>,
+}
+
+/// Where revocations come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Revocations {
+    /// From the issuer's event stream.
+    Feed,
+    /// From the signed copy in Redis.
+    Redis,
+}
+
+impl Options {
+    /// The same, as the verifier wants it.
+    pub fn source(&self) -> Result<RevocationSource, SettingsError> {
+        let (Revocations::Redis, Some(url)) = (self.revocations, &self.redis_url) else {
+            return Ok(RevocationSource::Feed);
+        };
+        let authorities = self.redis_ca_file.as_deref().map(text).transpose()?;
+        Ok(RevocationSource::Redis(RedisCopy {
+            prefix: self.redis_prefix.clone(),
+            authorities: authorities.map(String::into_bytes),
+            ..RedisCopy::at(url)
+        }))
+    }
 }
 
 /// What the process needs to know of Procura.
@@ -160,5 +196,6 @@ mod tests {
         let missing = options(&[]).map(|options| Settings::read(&options).is_err());
         assert_eq!(missing, Some(true));
         assert!(options(&["--client-id", "cli_a"]).is_none(), "an id needs its secret");
+        assert!(options(&["--revocations", "redis"]).is_none(), "Redis needs its URL");
     }
 }

@@ -11,7 +11,7 @@ use procura_domain::Limits;
 use procura_issuer::rotation::Plan;
 use serde::Deserialize;
 
-use crate::{failure::Failure, proxies::Proxies};
+use crate::{failure::Failure, proxies::Proxies, relay};
 
 const MASTER_KEY_VARIABLE: &str = "PROCURA__KEYS__MASTER_KEY";
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// What signs and seals.
     pub keys: Keys,
+    /// Where the copy of the revocation list is.
+    pub redis: Redis,
     /// What it says about itself.
     pub log: Log,
 }
@@ -127,6 +129,20 @@ pub struct Keys {
     pub jwks_max_age_secs: i64,
 }
 
+/// Where the copy of the revocation list is. Without a URL there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// The URL; may hold user and password.
+    pub url: String,
+    /// A file that holds the URL, instead of it; empty: none.
+    pub url_file: PathBuf,
+    /// What our keys begin with.
+    pub prefix: String,
+    /// The certificates (PEM) that TLS trusts, instead of the system's; empty: the system's.
+    pub ca_file: PathBuf,
+}
+
 /// A setting that is never shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -204,6 +220,17 @@ impl Default for Bounds {
 impl Default for Tokens {
     fn default() -> Self {
         Self { home_ttl_secs: 600, delegated_ttl_secs: 300, session_ttl_secs: 8 * 3600 }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            url_file: PathBuf::new(),
+            prefix: "procura".to_owned(),
+            ca_file: PathBuf::new(),
+        }
     }
 }
 
@@ -314,6 +341,10 @@ impl Config {
         if let Some(fault) = self.keys.fault() {
             return refuse(fault);
         }
+        if !self.redis.url.is_empty() && !self.redis.url_file.as_os_str().is_empty() {
+            return refuse("redis.url and redis.url_file are two answers to one question");
+        }
+        relay::place(&self.redis)?;
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
         }
@@ -371,6 +402,7 @@ impl Config {
              [telemetry]\notlp_endpoint = {:?}\nsample_percent = {}\n\n\
              [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
              jwks_max_age_secs = {}\n\n\
+             [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
              [log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
@@ -392,6 +424,10 @@ impl Config {
             self.keys.publish_ahead_secs,
             self.keys.rotate_after_secs,
             self.keys.jwks_max_age_secs,
+            relay::shown(&self.redis.url),
+            self.redis.url_file.display().to_string(),
+            self.redis.prefix,
+            self.redis.ca_file.display().to_string(),
             self.log.filter,
             self.log.format,
         )
@@ -480,6 +516,18 @@ mod tests {
         assert!(with(|c| c.keys.publish_ahead_secs = 300));
         assert!(!with(|c| c.keys.rotate_after_secs = 3599));
         assert!(!with(|c| c.keys.jwks_max_age_secs = 0));
+    }
+
+    #[test]
+    fn a_redis_url_is_checked_and_shown_without_its_password() {
+        let set = |url: &str| Redis { url: url.into(), ..Redis::default() };
+        assert!(with(|c| c.redis = set("redis://:hush@127.0.0.1:6379/1")));
+        assert!(!with(|c| c.redis = set("http://127.0.0.1")));
+        assert!(!with(|c| c.redis = Redis { prefix: "a b".into(), ..set("redis://h") }));
+        assert!(!with(|c| c.redis = Redis { ca_file: "/nowhere".into(), ..set("rediss://h") }));
+        assert!(!with(|c| c.redis = Redis { url_file: "/nowhere".into(), ..set("redis://h") }));
+        let shown = Config { redis: set("redis://:hush@h"), ..Config::default() }.to_toml();
+        assert!(shown.contains("\"redis://:***@h:6379\"") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod oauth;
 mod proxies;
 mod pulse;
 mod readiness;
+mod relay;
 mod revocations;
 mod routes;
 mod serve;

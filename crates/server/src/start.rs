@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     keys,
     proxies::Proxies,
-    routes,
+    relay, routes,
     serve::{Bounds, GRACE, serve as serve_requests},
     telemetry::Telemetry,
 };
@@ -68,6 +68,9 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
     let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
+    if let Some(place) = relay::place(&config.redis)? {
+        relay::start(place, issuer.clone(), stopping.clone());
+    }
     let telemetry = Telemetry::start(&config.telemetry).await?;
     let bounds =
         Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));

@@ -10,9 +10,8 @@ use crate::{
     meters::Meters,
     postgres,
     revocations::RevocationLog,
-    row::Columns,
     sql::{Place, Pool, Transaction, query},
-    sqlite,
+    sqlite, verifiers,
 };
 
 /// Longer than this nobody waits for a connection: the answer is then "unavailable".
@@ -160,13 +159,9 @@ impl Store {
 
     /// The clock of the database, where it is not this machine's.
     pub async fn database_clock(&self) -> Result<Option<Ts>> {
-        const CLOCK_POSTGRES: &str =
-            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now";
         match &self.readers {
             Pool::Sqlite(_) => Ok(None),
-            Pool::Postgres(_) => {
-                query(CLOCK_POSTGRES).fetch_one(&self.readers).await?.ts("now").map(Some)
-            }
+            Pool::Postgres(_) => verifiers::clock(&self.readers).await.map(Some),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod meters;
 mod postgres;
 pub mod relationships;
+pub mod relay;
 pub mod revocations;
 mod row;
 pub mod sessions;
@@ -22,6 +23,7 @@ mod sqlite;
 pub mod tenants;
 mod tx;
 pub mod users;
+pub mod verifiers;
 
 pub use connect::{Location, OpenError, Store};
 pub use error::Error;

@@ -45,6 +45,23 @@ struct Latest {
     is_absolute: bool,
 }
 
+impl Entry {
+    /// Unix second from which a follower may forget it: rounded up, never too early.
+    #[must_use]
+    pub const fn forget_at(&self) -> i64 {
+        self.expires_at.secs().saturating_add(1)
+    }
+}
+
+/// How much of the log is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// How many entries there are.
+    pub known: u64,
+    /// How many of them end after the instant that was asked for.
+    pub lasting: u64,
+}
+
 #[derive(Default)]
 struct View {
     entries: BTreeMap<Seq, Entry>,
@@ -97,14 +114,18 @@ impl RevocationLog {
     pub(crate) async fn load(readers: &Pool, meters: Meters) -> Result<Self> {
         let (head, keys) = head(readers).await?;
         let entries = since(readers, Seq(0)).await?;
-        let log = Self {
-            view: RwLock::default(),
-            head: watch::Sender::new(Seq(0)),
-            meters,
-            keys: AtomicI64::new(keys.0),
-        };
+        let log = Self { meters, keys: AtomicI64::new(keys.0), ..Self::empty() };
         log.adopt(entries, head);
         Ok(log)
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self {
+            view: RwLock::default(),
+            head: watch::Sender::new(Seq(0)),
+            meters: Meters::default(),
+            keys: AtomicI64::new(0),
+        }
     }
 
     /// Takes in entries that were just committed, and wakes whoever follows. Repeats are harmless.
@@ -199,6 +220,26 @@ impl RevocationLog {
         let view = self.read();
         let known = view.entries.range(..=view.head).map(|(_, entry)| entry.clone());
         Snapshot { head: view.head, entries: known.collect() }
+    }
+
+    /// The first entry; where there is none, where the next one can be.
+    #[must_use]
+    pub fn first(&self) -> Seq {
+        let view = self.read();
+        let first = view.entries.keys().next().copied();
+        first.unwrap_or(Seq(view.head.0.saturating_add(1)))
+    }
+
+    /// How much there is up to a position, and how much of it ends after `at`.
+    #[must_use]
+    pub fn span(&self, to: Seq, at: Ts) -> Span {
+        let view = self.read();
+        let mut span = Span { known: 0, lasting: 0 };
+        for entry in view.entries.range(..=to).map(|(_, entry)| entry) {
+            span.known += 1;
+            span.lasting += u64::from(entry.expires_at > at);
+        }
+        span
     }
 
     fn forget(&self, now: Ts) {

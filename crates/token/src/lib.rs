@@ -9,6 +9,7 @@ pub mod revocation;
 pub mod scope;
 #[cfg(feature = "issue")]
 pub mod signing;
+pub mod statement;
 pub mod time;
 
 pub use claims::{AccessClaims, Act, Kind, Purpose};
@@ -20,4 +21,5 @@ pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::Rejection;
 pub use revocation::{Key, KeyHash, Seq};
 pub use scope::Scope;
+pub use statement::Statement;
 pub use time::Ts;

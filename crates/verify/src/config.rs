@@ -25,6 +25,8 @@ pub struct Config {
     pub name: String,
     /// Whether tokens of people from other tenants are accepted at all. Default: no.
     pub accepts_delegated: bool,
+    /// Where revocations come from. Default: the issuer's event stream.
+    pub revocations: RevocationSource,
     /// The longest lease that is taken, whatever the server offers. Default: 2 s.
     pub max_lease: Duration,
     /// How far apart two honest clocks may be, in seconds; never lengthens a token. Default: 5.
@@ -33,6 +35,52 @@ pub struct Config {
     pub cached_tokens: usize,
     /// Whether an issuer that is not on this machine may be spoken to without TLS. Default: no.
     pub may_use_plain_http: bool,
+}
+
+/// Where revocations come from. Snapshots and leases come from the issuer in any case.
+#[derive(Clone, Debug, Default)]
+pub enum RevocationSource {
+    /// The issuer's event stream.
+    #[default]
+    Feed,
+    /// The signed copy in Redis; the event stream while that is no good.
+    #[cfg(feature = "redis")]
+    Redis(RedisCopy),
+}
+
+/// Where the copy of the revocation log is.
+#[cfg(feature = "redis")]
+#[derive(Clone)]
+pub struct RedisCopy {
+    /// Its URL (see `procura-redis`); may hold user and password.
+    pub url: String,
+    /// What the issuer's keys begin with. Default there: `procura`.
+    pub prefix: String,
+    /// Certificates (PEM) that TLS trusts instead of the system's.
+    pub authorities: Option<Vec<u8>>,
+}
+
+#[cfg(feature = "redis")]
+impl RedisCopy {
+    /// The copy at this URL, under the usual prefix.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), prefix: "procura".to_owned(), authorities: None }
+    }
+
+    pub(crate) fn place(&self) -> Result<procura_redis::Place, ConfigError> {
+        let address = self.url.parse().map_err(ConfigError::Redis)?;
+        let place = procura_redis::Place::new(address, &self.prefix);
+        Ok(place.map_err(|_| ConfigError::RedisPrefix)?.trusting(self.authorities.clone()))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl fmt::Debug for RedisCopy {
+    /// Everything but the URL, which can hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisCopy").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 /// The verifier cannot be set up like this.
@@ -47,6 +95,14 @@ pub enum ConfigError {
     /// No algorithm is allowed, so that every token would be refused.
     #[error("no signature algorithm is allowed")]
     NoAlgorithm,
+    /// The copy's URL is none.
+    #[cfg(feature = "redis")]
+    #[error("{0}")]
+    Redis(procura_redis::BadAddress),
+    /// The copy's prefix is none.
+    #[cfg(feature = "redis")]
+    #[error("the prefix of the copy in Redis is not 1 to 64 of A-Z a-z 0-9 . _ - :")]
+    RedisPrefix,
     /// The HTTP client or the system's random numbers do not work.
     #[error("the HTTP client or the random generator cannot be started")]
     System,
@@ -65,6 +121,7 @@ impl Config {
             client_secret: client_secret.to_owned(),
             name: "verifier".to_owned(),
             accepts_delegated: false,
+            revocations: RevocationSource::Feed,
             max_lease: Duration::from_secs(2),
             leeway_secs: 5,
             cached_tokens: 4096,

@@ -53,12 +53,7 @@ pub async fn follow(wire: &Wire, standing: &Standing) {
 /// One connection: the snapshot where it is needed, then the stream until it breaks (an error) or
 /// shows that the snapshot is needed again.
 async fn connect(wire: &Wire, standing: &Standing) -> Result<(), Failed> {
-    if standing.view().needs_snapshot() {
-        let request = wire.get("/revocations/snapshot");
-        let body = fetch(request, MAX_SNAPSHOT_BYTES, SNAPSHOT_WITHIN).await?;
-        let (head, entries) = read_snapshot(&body).map_err(|_| Failed::Malformed)?;
-        standing.update(|view| view.snapshot(head, entries));
-    }
+    read_snapshot_if_needed(wire, standing).await?;
     let position = standing.view().applied().unwrap_or_default();
     let request = wire
         .get("/revocations/stream")
@@ -76,6 +71,17 @@ async fn connect(wire: &Wire, standing: &Standing) -> Result<(), Failed> {
             }
         }
     }
+}
+
+/// Reads the snapshot where nothing else helps. It comes from the issuer alone.
+pub async fn read_snapshot_if_needed(wire: &Wire, standing: &Standing) -> Result<(), Failed> {
+    if standing.view().needs_snapshot() {
+        let request = wire.get("/revocations/snapshot");
+        let body = fetch(request, MAX_SNAPSHOT_BYTES, SNAPSHOT_WITHIN).await?;
+        let (head, entries) = read_snapshot(&body).map_err(|_| Failed::Malformed)?;
+        standing.update(|view| view.snapshot(head, entries));
+    }
+    Ok(())
 }
 
 fn is_snapshot_needed_after(frame: Frame, standing: &Standing) -> bool {

@@ -2,6 +2,8 @@
 
 pub mod clock;
 mod config;
+#[cfg(feature = "redis")]
+mod copied;
 mod feed;
 mod frames;
 mod introspection;
@@ -15,7 +17,9 @@ mod verifier;
 pub mod view;
 mod wire;
 
-pub use config::{Config, ConfigError};
+#[cfg(feature = "redis")]
+pub use config::RedisCopy;
+pub use config::{Config, ConfigError, RevocationSource};
 pub use layer::{ACTIVE_TENANT, Guard, Guarded};
 pub use procura_token as token;
 pub use refused::Refused;

@@ -1,6 +1,13 @@
 //! The verifier: its parts, its tasks, and the check of one token.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use procura_token::{
     Kind, Rejection, Seq, Ts,
@@ -12,7 +19,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     clock::Moment,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, RevocationSource},
     feed,
     introspection::Introspection,
     jwks::{Keys, NoKey},
@@ -34,12 +41,15 @@ struct Remembered {
     kid: Arc<str>,
 }
 
-struct Core {
-    expected: Expected,
+/// What all tasks of one verifier share.
+pub(crate) struct Core {
+    pub(crate) expected: Expected,
     accepts_delegated: bool,
-    wire: Wire,
-    keys: Keys,
-    standing: Standing,
+    pub(crate) wire: Wire,
+    pub(crate) keys: Keys,
+    pub(crate) standing: Standing,
+    /// Whether revocations come from the copy in Redis just now.
+    pub(crate) is_copy_followed: AtomicBool,
     introspection: Introspection,
     /// By SHA-256 of the whole token, so that no token is kept in memory.
     remembered: Cache<[u8; 32], Remembered>,
@@ -79,6 +89,8 @@ pub struct Status {
     pub entries: usize,
     /// Whether the issuer's keys are here.
     pub has_keys: bool,
+    /// Whether revocations come from the copy in Redis just now, not from the event stream.
+    pub is_copy_followed: bool,
 }
 
 impl Verifier {
@@ -100,6 +112,7 @@ impl Verifier {
             accepts_delegated: config.accepts_delegated,
             keys: Keys::new(),
             standing: Standing::new(View::new(incarnation)),
+            is_copy_followed: AtomicBool::new(false),
             introspection: Introspection::default(),
             remembered: Cache::new(config.cached_tokens),
         });
@@ -109,7 +122,16 @@ impl Verifier {
         let c = Arc::clone(&core);
         tasks.spawn(async move { c.keys.heed(&c.standing).await });
         let c = Arc::clone(&core);
-        tasks.spawn(async move { feed::follow(&c.wire, &c.standing).await });
+        match config.revocations {
+            RevocationSource::Feed => {
+                tasks.spawn(async move { feed::follow(&c.wire, &c.standing).await });
+            }
+            #[cfg(feature = "redis")]
+            RevocationSource::Redis(copy) => {
+                let place = copy.place()?;
+                tasks.spawn(async move { crate::copied::follow(&c, &place).await });
+            }
+        }
         let c = Arc::clone(&core);
         let (name, longest) = (config.name, config.max_lease);
         tasks.spawn(async move {
@@ -187,6 +209,7 @@ impl Verifier {
             is_synced: view.is_synced(),
             entries: view.len(),
             has_keys: core.keys.is_loaded(),
+            is_copy_followed: core.is_copy_followed.load(Ordering::Relaxed),
         }
     }
 }

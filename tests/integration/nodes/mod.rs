@@ -1,5 +1,6 @@
 //! Several nodes of one deployment on one Postgres: the same promises as with one.
 
+mod copied;
 mod faults;
 mod start;
 mod together;

@@ -3,6 +3,7 @@
 mod carried;
 mod contract;
 mod corners;
+mod leases;
 mod schema;
 mod statements;
 mod walls;

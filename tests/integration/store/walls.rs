@@ -120,6 +120,7 @@ const COMMON: &[&str] = &[
     "sealed_secrets",
     "signing_keys",
     "tenants",
+    "verifiers",
 ];
 
 #[tokio::test]

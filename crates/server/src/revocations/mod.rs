@@ -14,6 +14,6 @@ fn frame(entry: &Entry) -> Value {
         "h": entry.key,
         "s": entry.seq,
         "p": entry.prev,
-        "x": entry.expires_at.secs().saturating_add(1),
+        "x": entry.forget_at(),
     })
 }
