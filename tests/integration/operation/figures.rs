@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ADA, PAT, get, get_private, house_with};
 
 /// A house that has done a bit of everything.
-async fn busy_house() -> House {
+pub(super) async fn busy_house() -> House {
     let house = house_with(&[("PROCURA__METRICS__LISTEN", "127.0.0.1:0")]);
     let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
     house.visitor().try_log_in(PAT, "wrong").await;

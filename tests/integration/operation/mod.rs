@@ -1,5 +1,6 @@
 //! What whoever runs a node relies on: its listener, its health, its figures, its bounds.
 
+mod deploy;
 mod figures;
 mod health;
 mod listener;
