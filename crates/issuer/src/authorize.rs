@@ -217,15 +217,13 @@ impl Issuer {
     }
 
     async fn keep(&self, pending: &Pending, browser: &str) -> Result<InteractionId> {
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let interaction = Interaction {
             id: InteractionId::from_bits(self.0.environment.id_bits()?),
             browser_hash: fingerprint(browser),
             request: serde_json::to_string(pending).map_err(|_| Error::Broken)?,
-            expires_at: tx.now().plus_secs(INTERACTION_SECS),
+            expires_at: self.0.environment.now().plus_secs(INTERACTION_SECS),
         };
-        tx.insert_interaction(&interaction).await?;
-        tx.commit().await?;
+        self.0.store.insert_interaction(&interaction).await?;
         Ok(interaction.id)
     }
 

@@ -2,12 +2,38 @@
 //! the person's roles are what they were, now and in the database.
 
 use procura_domain::{Caller, TenantStatus};
-use procura_store::{audit::Entry, users::UserStatus};
-use procura_token::{AuditId, Kind, TenantId};
+use procura_store::{Tx, audit::Entry, users::UserStatus};
+use procura_token::{AuditId, KeyHash, Kind, Seq, TenantId};
 
 use crate::{Call, Error, Issuer, Result};
 
+/// By what a caller's token can be revoked, and where the log stood when it was issued.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    keys: Vec<KeyHash>,
+    rvs: Seq,
+}
+
 impl Issuer {
+    /// What a change is checked against once more, in its own transaction.
+    pub fn proof(&self, token: &str) -> Result<Proof> {
+        let genuine = self.genuine(token, self.0.environment.now());
+        let genuine = genuine.map_err(|_| Error::Unauthenticated)?;
+        Ok(Proof { keys: genuine.keys.clone(), rvs: genuine.claims.rvs })
+    }
+
+    /// Opens the transaction of a change. Whoever was disabled while the request waited changes nothing.
+    pub(crate) async fn begin_for(&self, call: &Call) -> Result<Tx> {
+        let tx = self.0.store.begin(self.0.environment.now()).await?;
+        admit(tx, &call.proof).await
+    }
+
+    /// The same for a change that takes something away.
+    pub(crate) async fn begin_urgent_for(&self, call: &Call) -> Result<Tx> {
+        let tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        admit(tx, &call.proof).await
+    }
+
     /// The person behind a bearer token. Delegated tokens, tokens of clients and tokens for another
     /// audience are nobody here.
     pub async fn caller(&self, token: &str) -> Result<Caller> {
@@ -82,4 +108,11 @@ impl Issuer {
             ..Entry::new(id, self.0.environment.now(), action, "ok")
         })
     }
+}
+
+async fn admit(mut tx: Tx, proof: &Proof) -> Result<Tx> {
+    if tx.is_dead(&proof.keys, proof.rvs).await? {
+        return Err(Error::Unauthenticated);
+    }
+    Ok(tx)
 }

@@ -32,6 +32,9 @@ impl Issuer {
         if length < passwords::MIN_CHARS || password.len() > passwords::MAX_BYTES {
             return Err(Error::Invalid("password"));
         }
+        if !self.is_invitation_open(token).await? {
+            return Err(Error::NotFound);
+        }
         let hash = self.0.passwords.hash(password).await?;
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let invited = tx.redeem_invitation(&fingerprint(token)).await?.ok_or(Error::NotFound)?;

@@ -77,6 +77,8 @@ pub struct Via {
 pub struct Call {
     /// The person.
     pub caller: procura_domain::Caller,
+    /// The token that proved it.
+    pub proof: callers::Proof,
     /// Where the request came from.
     pub via: Via,
     /// Whether the answer waits for the verifiers.

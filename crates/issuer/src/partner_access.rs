@@ -16,7 +16,7 @@ impl Issuer {
         access: Access,
     ) -> Result<Option<Revoked>> {
         let tenant = call.caller.switch_access()?.tenant();
-        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        let mut tx = self.begin_urgent_for(call).await?;
         let before = tx.update_partner_access(tenant, access).await?.ok_or(Error::NotFound)?;
         let mut entry = self.entry(call, "partner_access.switch", tenant)?;
         entry.resource_type = Some("tenant".to_owned());

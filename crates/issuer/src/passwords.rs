@@ -15,9 +15,14 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result};
 
-/// As many hashes run at once, and as many more may wait. Each takes 19 MiB and about 20 ms.
-const RUNNING: usize = 2;
+/// As many hashes may wait. Each takes about 20 ms.
 const WAITING: usize = 64;
+
+/// As many hashes run at once, 19 MiB each: half of the cores, so that a flood of logins leaves the
+/// other half to the exchanges.
+fn running() -> usize {
+    thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 8))
+}
 
 /// Longer passwords are refused before they are hashed.
 pub const MAX_BYTES: usize = 256;
@@ -41,7 +46,7 @@ impl Hasher {
     pub(crate) fn new() -> Result<Self> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..RUNNING {
+        for _ in 0..running() {
             let waiting = Arc::clone(&waiting);
             let run = move || {
                 // Ends with the last hasher.
@@ -53,7 +58,7 @@ impl Hasher {
         }
         Ok(Self {
             jobs,
-            places: Arc::new(Semaphore::new(RUNNING + WAITING)),
+            places: Arc::new(Semaphore::new(running() + WAITING)),
             decoy: hash(b"nobody has this password").map(Into::into)?,
         })
     }
@@ -125,9 +130,9 @@ mod tests {
         has_started.await.unwrap();
         caller.abort();
         assert!(caller.await.is_err());
-        assert_eq!(hasher.places.available_permits(), RUNNING + WAITING - 1);
+        assert_eq!(hasher.places.available_permits(), running() + WAITING - 1);
         finish.send(()).unwrap();
-        let all = u32::try_from(RUNNING + WAITING).unwrap();
+        let all = u32::try_from(running() + WAITING).unwrap();
         drop(hasher.places.acquire_many(all).await.unwrap());
     }
 }

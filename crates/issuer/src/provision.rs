@@ -49,7 +49,7 @@ impl Issuer {
         let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;
         let email = normalise_email(&new.admin_email).ok_or(Error::Invalid("admin_email"))?;
 
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.begin_for(call).await?;
         let id = TenantId::from_bits(self.0.environment.id_bits()?);
         let mut slug = slug(name);
         if slug.is_empty() || tx.find_tenant_by_slug(&slug).await?.is_some() {

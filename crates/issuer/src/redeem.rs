@@ -9,7 +9,7 @@ use procura_store::{
     sessions::Session,
     users::{User, UserStatus},
 };
-use procura_token::{AuditId, Key, Scope};
+use procura_token::{AuditId, Key, Scope, Seq};
 use serde_json::json;
 
 use crate::{
@@ -69,6 +69,13 @@ impl Issuer {
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::GrantNotAllowed);
         }
+        let code_hash = fingerprint(asked.code);
+        // Nobody takes the order of all writers in hand for a code that never was.
+        if !self.0.store.is_code_known(&code_hash).await? {
+            self.admit_failure_of(client, via)?;
+            self.note("token.issue", "code_unknown", Some(client.id.clone()), via).await?;
+            return Err(Error::BadGrant);
+        }
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         if !tx.is_current_client(client).await? {
             drop(tx);
@@ -76,12 +83,12 @@ impl Issuer {
             self.note("token.issue", "client_unusable", Some(client.id.clone()), via).await?;
             return Err(Error::Unauthenticated);
         }
-        let code_hash = fingerprint(asked.code);
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
             Ok(login) => self.give(tx, client, login, via).await,
             Err(reason) => {
-                // A replayed code takes back what it gave, whoever brings it and however often.
-                if reason != CODE_REPLAYED {
+                // A replayed code takes back what it gave, whoever brings it; the next time there is
+                // nothing left to take.
+                if !tx.is_revoking() {
                     self.admit_failure_of(client, via)?;
                 }
                 let entry = self.issue_entry(client, "refused", Some(reason), via)?;
@@ -144,7 +151,11 @@ impl Issuer {
     /// exchanged from it (RFC 6749 §4.1.2).
     async fn take_back(&self, tx: &mut Tx, code: &Code) -> Result<()> {
         if let Some(jti) = &code.jti {
-            tx.revoke(&Key::Jti(jti), CODE_REPLAYED);
+            let key = Key::Jti(jti);
+            // Once is enough: whoever replays it again adds nothing to the log.
+            if !tx.is_dead(&[key.hash()], Seq(0)).await? {
+                tx.revoke(&key, CODE_REPLAYED);
+            }
         }
         for delegation in tx.end_delegations_through(code.session, &code.client).await? {
             tx.revoke(&Key::Delegation(delegation), CODE_REPLAYED);

@@ -60,7 +60,7 @@ impl Issuer {
     /// way to ask, and no way to learn who exists.
     pub async fn request_relationship(&self, call: &Call, asked: Request) -> Result<Relationship> {
         let permit = call.caller.represent_partner()?;
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.begin_for(call).await?;
         let now = tx.now();
         let starts = asked.starts_at.unwrap_or(now);
         if asked.ends_at.is_some_and(|end| end <= now || end <= starts) {
@@ -111,7 +111,7 @@ impl Issuer {
         step: Step,
         terms: Terms,
     ) -> Result<Changed> {
-        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        let mut tx = self.begin_urgent_for(call).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         let permit = call.caller.step(&before)?;
         let state = step.apply(&before, permit.side(), tx.now()).map_err(|error| match error {
@@ -146,7 +146,7 @@ impl Issuer {
         id: RelationshipId,
         access: Access,
     ) -> Result<Changed> {
-        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        let mut tx = self.begin_urgent_for(call).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         // No setting of partner or operator takes the customer's switch away, or turns it on.
         if call.caller.step(&before)?.side() != Side::Customer {

@@ -41,6 +41,11 @@ impl Issuer {
             return self.note("token.revoke", "token_unknown", Some(client.id.clone()), via).await;
         };
         let claims = &genuine.claims;
+        // Dead already: nothing to do, however often it is asked for.
+        self.0.store.revocation_head().await?;
+        if self.0.store.revocations().is_dead(&genuine.keys, claims.rvs) {
+            return Ok(());
+        }
         let mut tx = self.0.store.begin_urgent(now).await?;
         let mut entry = Entry {
             target_tenant_id: Some(claims.tenant),

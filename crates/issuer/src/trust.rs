@@ -22,7 +22,7 @@ impl Issuer {
         if trusted == tenant {
             return Err(Error::Invalid("trustedTenantId"));
         }
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.begin_for(call).await?;
         for id in [permit.tenant(), trusted] {
             let found = tx.find_tenant(id).await?;
             found.filter(|t| t.status == TenantStatus::Active).ok_or(Error::NotFound)?;
@@ -52,7 +52,7 @@ impl Issuer {
         trusted: TenantId,
     ) -> Result<Option<Changed>> {
         let permit = call.caller.administer(tenant)?;
-        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        let mut tx = self.begin_urgent_for(call).await?;
         let edge = tx.find_edge(trusted, permit.tenant(), RelationshipKind::Trust).await?;
         let Some(before) = edge.filter(|edge| edge.state.is_live()) else { return Ok(None) };
         let after =

@@ -22,7 +22,7 @@ impl Issuer {
         id: UserId,
     ) -> Result<(User, Revoked)> {
         let permit = call.caller.administer(tenant)?;
-        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
+        let mut tx = self.begin_urgent_for(call).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
         let is_admin = user.roles.contains(&UserRole::TenantAdmin);
         if is_admin && tx.count_other_admins(tenant, id).await? == 0 {
@@ -40,7 +40,7 @@ impl Issuer {
     /// Lets a person in again. Nothing from before comes back to life.
     pub async fn enable_user(&self, call: &Call, tenant: TenantId, id: UserId) -> Result<User> {
         let permit = call.caller.administer(tenant)?;
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.begin_for(call).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
         let status =
             if user.password_hash.is_some() { UserStatus::Active } else { UserStatus::Invited };

@@ -1,6 +1,10 @@
 //! Which database a configuration names, and opening it.
 
-use std::fs;
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use procura_store::{Location, Store};
 use procura_token::Ts;
@@ -35,6 +39,20 @@ pub fn existing(config: &Config) -> Result<Location, Failure> {
     }
 }
 
+/// Whether the clock of the database and this one are too far apart, or the database does not say.
+pub async fn is_clock_off(store: &Store, now: Ts) -> bool {
+    let is_near = |theirs: Ts| (theirs.secs() - now.secs()).abs() <= MAX_CLOCK_DIFFERENCE;
+    !store.database_clock().await.is_ok_and(|theirs| theirs.is_none_or(is_near))
+}
+
+/// SQLite would make the file as open as the process's mask allows, and the ones beside it like it.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
 /// Opens it; refuses where its clock and ours are too far apart.
 pub async fn open(config: &Config, now: Ts) -> Result<Store, Failure> {
     let location = location(config)?;
@@ -43,9 +61,11 @@ pub async fn open(config: &Config, now: Ts) -> Result<Store, Failure> {
         _ => "database".to_owned(),
     };
     let fail = |error: &dyn std::fmt::Display| Failure::of(&shown, error);
+    if let Location::File(file) = &location {
+        make_private(file).map_err(|error| fail(&error))?;
+    }
     let store = Store::open(location).await.map_err(|error| fail(&error))?;
-    let theirs = store.database_clock().await.map_err(|error| fail(&error))?;
-    if theirs.is_some_and(|theirs| (theirs.secs() - now.secs()).abs() > MAX_CLOCK_DIFFERENCE) {
+    if is_clock_off(&store, now).await {
         return Err(fail(&"its clock and the clock of this machine are more than 30 s apart"));
     }
     Ok(store)

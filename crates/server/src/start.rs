@@ -10,6 +10,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
+    time::timeout,
 };
 
 use crate::{
@@ -95,7 +96,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
         telemetry.stop().await;
     }
     drop(private);
-    let _ = tokio::time::timeout(GRACE, upkeep).await;
+    let _ = timeout(GRACE, upkeep).await;
     issuer.store().close().await;
     Ok(())
 }
@@ -152,13 +153,15 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
         let mut tick = tokio::time::interval(HEARTBEAT);
         while !beat.is_closed() {
             tick.tick().await;
-            match issuer.store().revocation_head().await {
-                Ok(head) => {
+            match timeout(2 * HEARTBEAT, issuer.store().revocation_head()).await {
+                Ok(Ok(head)) => {
                     beat.send_replace(Some(head));
                 }
-                Err(error) => tracing::error!(%error, "no heartbeat: the head cannot be read"),
+                Ok(Err(error)) => tracing::error!(%error, "no heartbeat: the head cannot be read"),
+                Err(_) => tracing::error!("no heartbeat: the database does not answer"),
             }
-            if let Err(error) = issuer.follow_keys().await {
+            let followed = timeout(2 * HEARTBEAT, issuer.follow_keys()).await;
+            if let Ok(Err(error)) = followed {
                 tracing::error!(%error, "the signing keys changed and cannot be read");
             }
         }
@@ -194,6 +197,11 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
             return;
         }
         let now = issuer.environment().now();
+        // A clock that runs ahead would forget, for all nodes, what still has to kill tokens.
+        if database::is_clock_off(issuer.store(), now).await {
+            tracing::error!("this clock and the database's are more than 30 s apart");
+            continue;
+        }
         let forgotten = issuer.store().forget_revocations(now).await;
         let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
         if let Err(error) = forgotten {

@@ -36,6 +36,21 @@ pub struct Code {
 }
 
 impl Store {
+    /// Keeps an authorization request until the person has answered. A statement of its own: strangers may
+    /// cause it, and it has no place in the order of all writers.
+    pub async fn insert_interaction(&self, interaction: &Interaction) -> Result<()> {
+        const INSERT: &str = "INSERT INTO interactions (id, browser_hash, request, expires_at) \
+                              VALUES ($1, $2, $3, $4)";
+        query(INSERT)
+            .bind(interaction.id.to_string())
+            .bind(&interaction.browser_hash)
+            .bind(&interaction.request)
+            .bind(interaction.expires_at.0)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
     /// The pending request, if it is not too old.
     pub async fn find_interaction(
         &self,
@@ -54,6 +69,12 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// Whether there is, or was, such a code.
+    pub async fn is_code_known(&self, code_hash: &str) -> Result<bool> {
+        const FIND: &str = "SELECT used_at FROM authorization_codes WHERE code_hash = $1";
+        Ok(query(FIND).bind(code_hash).fetch_optional(&self.readers).await?.is_some())
     }
 
     /// What this person agreed to give this client before.
@@ -80,20 +101,6 @@ impl Store {
 }
 
 impl Tx {
-    /// Keeps an authorization request until the person has answered.
-    pub async fn insert_interaction(&mut self, interaction: &Interaction) -> Result<()> {
-        const INSERT: &str = "INSERT INTO interactions (id, browser_hash, request, expires_at) \
-                              VALUES ($1, $2, $3, $4)";
-        query(INSERT)
-            .bind(interaction.id.to_string())
-            .bind(&interaction.browser_hash)
-            .bind(&interaction.request)
-            .bind(interaction.expires_at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
     /// Takes a pending request away; whether it was still there. It is answered once.
     pub async fn end_interaction(&mut self, id: InteractionId) -> Result<bool> {
         const END: &str = "DELETE FROM interactions WHERE id = $1";

@@ -85,12 +85,21 @@ impl From<crate::Error> for OpenError {
     }
 }
 
+/// What the handle is made of.
+struct Pools {
+    readers: Pool,
+    writer: Pool,
+    urgent: Pool,
+    leases: Pool,
+}
+
 /// The handle to everything remembered. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) readers: Pool,
     pub(crate) writer: Pool,
     pub(crate) urgent: Pool,
+    pub(crate) leases: Pool,
     pub(crate) log: Arc<RevocationLog>,
     pub(crate) ledger: Ledger,
     pub(crate) meters: Meters,
@@ -102,10 +111,14 @@ impl Store {
         let file = match &location {
             Location::Postgres(url) => {
                 let opened = Box::pin(postgres::open(url)).await?;
-                let [readers, writer, urgent, ledger] =
-                    [opened.readers, opened.writer, opened.urgent, opened.ledger]
-                        .map(Pool::Postgres);
-                return Self::start(readers, writer, urgent, ledger).await;
+                let ledger = Pool::Postgres(opened.ledger);
+                let pools = Pools {
+                    readers: Pool::Postgres(opened.readers),
+                    writer: Pool::Postgres(opened.writer),
+                    urgent: Pool::Postgres(opened.urgent),
+                    leases: Pool::Postgres(opened.leases),
+                };
+                return Self::start(pools, ledger).await;
             }
             Location::File(path) => Some(path.as_path()),
             Location::Memory => None,
@@ -113,19 +126,21 @@ impl Store {
         let opened = sqlite::open(file).await?;
         // SQLite has one writer, whatever it writes.
         let writer = Pool::Sqlite(opened.writer);
-        Self::start(Pool::Sqlite(opened.readers), writer.clone(), writer.clone(), writer).await
+        let pools = Pools {
+            readers: Pool::Sqlite(opened.readers),
+            writer: writer.clone(),
+            urgent: writer.clone(),
+            leases: writer.clone(),
+        };
+        Self::start(pools, writer).await
     }
 
-    async fn start(
-        readers: Pool,
-        writer: Pool,
-        urgent: Pool,
-        ledger: Pool,
-    ) -> Result<Self, OpenError> {
+    async fn start(pools: Pools, ledger: Pool) -> Result<Self, OpenError> {
+        let Pools { readers, writer, urgent, leases } = pools;
         let meters = Meters::default();
         let log = Arc::new(RevocationLog::load(&readers, meters.clone()).await?);
         let ledger = Ledger::start(ledger, Arc::clone(&log));
-        Ok(Self { readers, writer, urgent, log, ledger, meters })
+        Ok(Self { readers, writer, urgent, leases, log, ledger, meters })
     }
 
     /// Opens a writing transaction. Dropped without a commit, it leaves nothing behind.
@@ -169,6 +184,7 @@ impl Store {
     pub async fn close(&self) {
         self.writer.close().await;
         self.urgent.close().await;
+        self.leases.close().await;
         self.readers.close().await;
     }
 }

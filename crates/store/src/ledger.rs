@@ -146,7 +146,10 @@ async fn run(mut jobs: mpsc::Receiver<Job>, writer: Pool, log: Arc<RevocationLog
         // Alone, a job is committed at once; in company, the next batch may fill a little.
         next_start = if batch.len() >= 3 { started + PACE } else { started };
         let jobs_taken = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let done = commit(std::mem::take(&mut batch), &writer, &log).await;
+        // A database that is gone without a word answers nothing, for ever: then this batch fails,
+        // and the next one tries another connection.
+        let done = timeout(PATIENCE, commit(std::mem::take(&mut batch), &writer, &log));
+        let done = done.await.unwrap_or(Err(Error::Unavailable));
         log.meters.batch_jobs.observe(f64::from(jobs_taken));
         log.meters.commit_seconds.observe(started.elapsed().as_secs_f64());
         if let Err(error) = done {

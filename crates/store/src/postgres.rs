@@ -36,7 +36,9 @@ pub(crate) struct Opened {
     pub writer: PgPool,
     /// Transactions that take something away: never behind the others.
     pub urgent: PgPool,
-    /// The one connection of the ledger.
+    /// Leases of verifiers: acknowledged also while everything else is busy.
+    pub leases: PgPool,
+    /// The ledger uses one; the others stand in for one that hangs.
     pub ledger: PgPool,
 }
 
@@ -79,9 +81,9 @@ pub(crate) async fn open(url: &str) -> Result<Opened, OpenError> {
             })
             .connect_with(options.clone())
     };
-    let pools = tokio::try_join!(pool(8), pool(4), pool(2), pool(1));
-    let (readers, writer, urgent, ledger) = pools.map_err(OpenError::unreachable)?;
-    Ok(Opened { readers, writer, urgent, ledger })
+    let pools = tokio::try_join!(pool(8), pool(4), pool(2), pool(2), pool(3));
+    let (readers, writer, urgent, leases, ledger) = pools.map_err(OpenError::unreachable)?;
+    Ok(Opened { readers, writer, urgent, leases, ledger })
 }
 
 /// What must be true of the server, or a promise of ours would be silently void.

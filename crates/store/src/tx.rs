@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use procura_token::{Key, Seq, Ts};
+use procura_token::{Key, KeyHash, Seq, Ts};
 
 use crate::{
     Error, Result,
@@ -123,6 +123,17 @@ impl Tx {
             cause: cause.to_owned(),
             expires_at: self.now.plus_secs(life_secs),
         });
+    }
+
+    /// Whether its commit will kill tokens.
+    #[must_use]
+    pub const fn is_revoking(&self) -> bool {
+        !self.revocations.is_empty()
+    }
+
+    /// Whether a token with these keys, issued at `rvs`, is dead as of this transaction.
+    pub async fn is_dead(&mut self, keys: &[KeyHash], rvs: Seq) -> Result<bool> {
+        Ok(self.catch_up().await?.is_dead(keys, rvs))
     }
 
     /// Brings the view in memory up to the head that this transaction sees. Costs nothing when

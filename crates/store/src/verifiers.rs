@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
 /// One start of one verifier.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Holder {
     /// The resource server's client.
     pub client: ClientId,
@@ -60,7 +60,7 @@ impl Leases {
     #[must_use]
     pub fn start(store: &Store, length: Duration) -> Self {
         let (way_in, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(run(jobs, store.urgent.clone(), length));
+        tokio::spawn(run(jobs, store.leases.clone(), length));
         Self(way_in)
     }
 
@@ -102,7 +102,8 @@ async fn run(mut jobs: mpsc::Receiver<Job>, writer: Pool, length: Duration) {
     let mut last_forgotten = Instant::now();
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let (rows, waiting) = merged(std::mem::take(&mut batch));
-        match write(&writer, rows, length).await {
+        let done = timeout(PATIENCE, write(&writer, rows, length));
+        match done.await.unwrap_or(Err(Error::Unavailable)) {
             Ok(()) => {
                 for written in waiting {
                     // Whoever has gone away does not want to know.
@@ -129,7 +130,10 @@ fn merged(batch: Vec<Job>) -> (Vec<Running>, Vec<oneshot::Sender<()>>) {
         let furthest = applied.entry(running.holder).or_insert(running.applied);
         *furthest = running.applied.max(*furthest);
     }
-    let rows = applied.into_iter().map(|(holder, applied)| Running { holder, applied }).collect();
+    let rows = applied.into_iter().map(|(holder, applied)| Running { holder, applied });
+    // In one order, so that two nodes never wait for each other's rows in a circle.
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| a.holder.cmp(&b.holder));
     (rows, waiting)
 }
 
@@ -138,9 +142,14 @@ static WRITE: ManyRows = ManyRows::new(
     5,
     " ON CONFLICT (client_id, name, incarnation) DO UPDATE SET \
      applied = CASE WHEN excluded.applied > verifiers.applied \
-     THEN excluded.applied ELSE verifiers.applied END, lease_until = excluded.lease_until",
+     THEN excluded.applied ELSE verifiers.applied END, \
+     lease_until = CASE WHEN excluded.lease_until > verifiers.lease_until \
+     THEN excluded.lease_until ELSE verifiers.lease_until END",
 );
 
+/// What is there is never shortened: a node that stalled after it had read the clock would take away
+/// what another one granted meanwhile.
+///
 /// The clock is read before the rows are written, and after the verifiers asked: a lease that is
 /// counted from here is over when theirs is.
 async fn write(writer: &Pool, rows: Vec<Running>, length: Duration) -> Result<()> {

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
 use procura_redis::{Failed, Id, Message, Place, Reader};
-use procura_token::{Rejection, Seq, Statement, jws::kid_of, revocation::is_absolute};
+use procura_token::{Key, Rejection, Seq, Statement, jws::kid_of, revocation::is_absolute};
 use tokio::time::sleep;
 
 use crate::{
@@ -113,6 +113,10 @@ async fn take(core: &Core, message: &Message) -> Result<Applied, Trouble> {
     let malformed = Trouble::Foreign(Rejection::Malformed);
     let signed = message.signed.as_deref().ok_or(malformed)?;
     let kid = kid_of(signed).ok_or(malformed)?;
+    // What a stolen key says counts no more.
+    if core.standing.view().dead_keys().contains(&Key::SigningKey(&kid).hash()) {
+        return Err(Trouble::Foreign(Rejection::UnknownKey));
+    }
     let keys = core.keys.with(&kid).await;
     let keys = keys.map_err(|_| Trouble::Foreign(Rejection::UnknownKey))?;
     let expected = &core.expected;

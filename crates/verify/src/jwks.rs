@@ -62,6 +62,8 @@ pub enum NoKey {
 /// The key cache.
 pub struct Keys {
     set: RwLock<Option<Fetched>>,
+    /// Keys that were stolen: a set that still has them was fetched from a node that had not heard.
+    dead: RwLock<Vec<KeyHash>>,
     /// The version that the feed told of.
     announced: AtomicI64,
     wanted: Notify,
@@ -73,7 +75,7 @@ impl Keys {
     pub fn new() -> Self {
         let fetches = watch::Sender::new(Fetches::default());
         let (set, announced) = (RwLock::new(None), AtomicI64::new(0));
-        Self { set, announced, wanted: Notify::new(), fetches }
+        Self { set, dead: RwLock::default(), announced, wanted: Notify::new(), fetches }
     }
 
     /// The last good set, if it is not too old.
@@ -123,6 +125,7 @@ impl Keys {
     }
 
     fn drop_keys(&self, dead: &[KeyHash]) {
+        *self.dead.write().unwrap_or_else(PoisonError::into_inner) = dead.to_vec();
         let mut fetched = self.set.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(fetched) = fetched.as_mut()
             && let Some(left) = fetched.set.without(dead)
@@ -185,6 +188,8 @@ impl Keys {
             let has_last_succeeded = fetched.is_ok();
             if let Ok((set, version)) = fetched {
                 let good_until = asked.plus(MAX_AGE);
+                let dead = self.dead.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let set = set.without(&dead).unwrap_or(set);
                 let fetched = Fetched { set: Arc::new(set), good_until, version };
                 *self.set.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
             }

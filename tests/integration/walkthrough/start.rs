@@ -9,13 +9,13 @@ use procura_tests::{House, HouseOptions, Scratch, procura};
 
 #[test]
 fn secrets_are_readable_by_their_owner_only() {
-    let house = House::start();
+    let house = House::on_a_file();
     let data = house.data();
     let mode = |name: &str| {
         let meta = fs::metadata(data.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         meta.permissions().mode() & 0o777
     };
-    for name in ["demo.json", "demo.sh", "keys/master.key"] {
+    for name in ["demo.json", "demo.sh", "keys/master.key", "procura.db", "procura.db-wal"] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
     for name in ["", "keys"] {

@@ -50,7 +50,9 @@ impl FromRequestParts<App> for Changing {
             Some("applied") => Confirm::Applied,
             Some(_) => return Err(Problem::invalid("confirm")),
         };
-        Ok(Self(Call { caller, via, confirm }))
+        let token = bearer(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
+        let proof = app.issuer().proof(token)?;
+        Ok(Self(Call { caller, proof, via, confirm }))
     }
 }
 
