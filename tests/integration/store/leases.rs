@@ -84,3 +84,17 @@ on_both! {
         assert!(leases.note(running("a", "1", 5)).await.is_err());
     }
 }
+
+on_both! {
+    /// A node that stalled between reading the clock and writing must not take away what another one
+    /// granted meanwhile.
+    async fn a_lease_is_never_shortened(empty: &Empty) {
+        let store = empty.open().await;
+        let (late, early) = (Leases::start(&store, Duration::ZERO), Leases::start(&store, HOUR));
+        early.note(running("a", "1", 5)).await.unwrap();
+        late.note(running("a", "1", 5)).await.unwrap();
+        assert_eq!(listed(&store).await, [row("a", "1", 5)]);
+        late.note(running("b", "1", 5)).await.unwrap();
+        assert_eq!(listed(&store).await, [row("a", "1", 5)], "the twin: its only lease is over");
+    }
+}
