@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod acr;
+pub mod client;
 pub mod decision;
 pub mod permission;
+pub mod person;
 pub mod policy;
 pub mod refusal;
 pub mod relationship;
@@ -10,8 +12,10 @@ pub mod roles;
 pub mod tenant;
 pub mod words;
 
+pub use client::{AuthMethod, Profile, Registration};
 pub use decision::{Facts, Limits, Mandate, Wish, decide};
 pub use permission::Permissions;
+pub use person::StandardClaims;
 pub use policy::{Caller, Permit};
 pub use refusal::Refusal;
 pub use relationship::{Access, Relationship, RelationshipKind, RelationshipState};

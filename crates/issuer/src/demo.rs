@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use procura_domain::{
-    Access, Permissions, Relationship, RelationshipKind, RelationshipRole, RelationshipState,
-    TenantStatus, UserRole, relationship::Origin,
+    Access, Permissions, Profile, Registration, Relationship, RelationshipKind, RelationshipRole,
+    RelationshipState, StandardClaims, TenantStatus, UserRole, relationship::Origin,
 };
 use procura_store::{
     Tx,
@@ -159,6 +159,7 @@ impl Issuer {
                 status: UserStatus::Active,
                 password_hash: Some(hash.to_owned()),
                 ends_at: None,
+                claims: StandardClaims::default(),
                 created_at: tx.now(),
             };
             tx.insert_user(&user).await?;
@@ -252,6 +253,8 @@ impl Issuer {
             audiences: Vec::new(),
             default_audience: None,
             exchange_for: Vec::new(),
+            profile: Profile::Oauth21,
+            registration: Registration::default(),
             created_at: self.0.environment.now(),
         };
         Ok((client, secret))

@@ -1,8 +1,8 @@
 //! A partner sets a customer up: tenant, relationship and first admin in one transaction.
 
 use procura_domain::{
-    Access, Relationship, RelationshipKind, RelationshipRole, TenantStatus, UserRole,
-    relationship::Origin,
+    Access, Relationship, RelationshipKind, RelationshipRole, StandardClaims, TenantStatus,
+    UserRole, relationship::Origin,
 };
 use procura_store::{
     tenants::Tenant,
@@ -81,6 +81,7 @@ impl Issuer {
             status: UserStatus::Invited,
             password_hash: None,
             ends_at: None,
+            claims: StandardClaims::default(),
             created_at: tx.now(),
         };
         let invitation = self.0.environment.secret()?;

@@ -34,7 +34,10 @@ const fn table(name: &'static str, columns: &'static str) -> Table {
 /// All tables that a backup carries, each after those that it refers to.
 pub const TABLES: &[Table] = &[
     table("tenants", "id slug name status plan partner_access partner_code created_at#"),
-    table("users", "id tenant_id email name roles status password_hash ends_at# created_at#"),
+    table(
+        "users",
+        "id tenant_id email name roles status password_hash ends_at# claims created_at#",
+    ),
     table(
         "sessions",
         "id user_id tenant_id cookie_hash auth_time# acr amr idp expires_at# ended_at#",
@@ -42,7 +45,7 @@ pub const TABLES: &[Table] = &[
     table(
         "clients",
         "id tenant_id name secret_hash status version# redirect_uris grant_types scope permissions \
-         audiences default_audience exchange_for created_at#",
+         audiences default_audience exchange_for profile registration created_at#",
     ),
     table("resource_servers", "audience client_id accepts_delegated# permissions"),
     table(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::Permissions;
+use procura_domain::{Permissions, Profile, Registration};
 use procura_token::{ClientId, Scope, TenantId, Ts};
 
 use crate::{
@@ -40,6 +40,10 @@ pub struct Client {
     pub default_audience: Option<String>,
     /// Other clients whose tokens it may exchange.
     pub exchange_for: Vec<ClientId>,
+    /// The policy that holds for it.
+    pub profile: Profile,
+    /// What else it is registered as.
+    pub registration: Registration,
     /// Since when.
     pub created_at: Ts,
 }
@@ -72,6 +76,8 @@ fn client(row: &Row) -> Result<Client> {
         audiences: row.json("audiences")?,
         default_audience: row.opt_text("default_audience")?,
         exchange_for: row.json("exchange_for")?,
+        profile: row.parsed("profile")?,
+        registration: row.json("registration")?,
         created_at: row.ts("created_at")?,
     })
 }
@@ -113,8 +119,9 @@ impl Tx {
     pub async fn insert_client(&mut self, client: &Client) -> Result<()> {
         const INSERT: &str = "INSERT INTO clients (id, tenant_id, name, secret_hash, status, version, \
                               redirect_uris, grant_types, scope, permissions, audiences, \
-                              default_audience, exchange_for, created_at) \
-                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                              default_audience, exchange_for, profile, registration, created_at) \
+                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+                              $15, $16)";
         let grant_types: Vec<_> = client.grant_types.iter().map(String::as_str).collect();
         query(INSERT)
             .bind(client.id.as_str())
@@ -130,6 +137,8 @@ impl Tx {
             .bind(json(&client.audiences)?)
             .bind(&client.default_audience)
             .bind(json(&client.exchange_for)?)
+            .bind(client.profile.as_str())
+            .bind(json(&client.registration)?)
             .bind(client.created_at.0)
             .execute(self.connection())
             .await?;

@@ -1,11 +1,11 @@
 //! People with a login. Each belongs to one tenant.
 
-use procura_domain::{UserRole, words::UnknownWord};
+use procura_domain::{StandardClaims, UserRole, words::UnknownWord};
 use procura_token::{TenantId, Ts, UserId};
 
 use crate::{
     Result, Store, Tx,
-    row::{Columns, joined},
+    row::{Columns, joined, json},
     sql::{Row, query},
 };
 
@@ -64,6 +64,8 @@ pub struct User {
     pub password_hash: Option<String>,
     /// When access ends by itself.
     pub ends_at: Option<Ts>,
+    /// What the person lets be known.
+    pub claims: StandardClaims,
     /// Since when.
     pub created_at: Ts,
 }
@@ -78,6 +80,7 @@ fn user(row: &Row) -> Result<User> {
         status: row.parsed("status")?,
         password_hash: row.opt_text("password_hash")?,
         ends_at: row.opt_ts("ends_at")?,
+        claims: row.json("claims")?,
         created_at: row.ts("created_at")?,
     })
 }
@@ -114,8 +117,8 @@ impl Tx {
     /// Adds a person. A taken e-mail address is a conflict.
     pub async fn insert_user(&mut self, user: &User) -> Result<()> {
         const INSERT: &str = "INSERT INTO users (id, tenant_id, email, name, roles, status, \
-                              password_hash, ends_at, created_at) \
-                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                              password_hash, ends_at, claims, created_at) \
+                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         query(INSERT)
             .bind(user.id.to_string())
             .bind(user.tenant.to_string())
@@ -125,6 +128,7 @@ impl Tx {
             .bind(user.status.as_str())
             .bind(&user.password_hash)
             .bind(user.ends_at.map(|at| at.0))
+            .bind(json(&user.claims)?)
             .bind(user.created_at.0)
             .execute(self.connection())
             .await?;

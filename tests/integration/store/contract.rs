@@ -1,35 +1,20 @@
 //! The contract of the store, as sentences.
 use std::{collections::BTreeSet, sync::Arc};
 
-use procura_domain::{
-    Access, Limits, Permissions, Refusal, Relationship, RelationshipKind, RelationshipRole,
-    RelationshipState, TenantStatus, UserRole, Wish,
-    relationship::{Approval, Conditions, Origin},
-};
+use procura_domain::{Access, Refusal, Relationship, RelationshipState};
 use procura_store::{
     Error, Store,
     audit::{Entry, Filter, genesis},
-    clients::{Client, ResourceServer},
+    clients::Client,
     codes::Code,
     ledger::Exchange,
-    sessions::Session,
-    tenants::Tenant,
-    users::{User, UserStatus},
 };
-use procura_token::{
-    AuditId, ClientId, DelegationId, Key, RelationshipId, Scope, Seq, SessionId, TenantId, Ts,
-    UserId,
+use procura_token::{AuditId, DelegationId, Key, RelationshipId, Seq};
+
+use super::{
+    Empty, on_both,
+    world::{self, CUSTOMER, EDGE, NOW, PARTNER, SESSION, USER, client, edge, portal},
 };
-
-use super::{Empty, on_both};
-
-const NOW: Ts = Ts::from_secs(1_800_000_000);
-const PARTNER: TenantId = TenantId::from_bits(1);
-const CUSTOMER: TenantId = TenantId::from_bits(2);
-const USER: UserId = UserId::from_bits(3);
-const SESSION: SessionId = SessionId::from_bits(4);
-const EDGE: RelationshipId = RelationshipId::from_bits(5);
-const AUDIENCE: &str = "https://api.example";
 
 /// An open store with something in it.
 struct World {
@@ -37,128 +22,13 @@ struct World {
     client: Arc<Client>,
 }
 
-fn tenant(id: TenantId, slug: &str) -> Tenant {
-    Tenant {
-        id,
-        slug: slug.into(),
-        name: slug.into(),
-        status: TenantStatus::Active,
-        plan: "standard".into(),
-        partner_access: Access::On,
-        partner_code: format!("code of {slug}"),
-        created_at: NOW,
-    }
-}
-
-fn edge(id: RelationshipId) -> Relationship {
-    Relationship {
-        id,
-        partner: PARTNER,
-        customer: CUSTOMER,
-        kind: RelationshipKind::Manages,
-        origin: Origin::Granted,
-        role: RelationshipRole::MspFull,
-        custom_permissions: None,
-        state: RelationshipState::Active,
-        suspended_by: None,
-        starts_at: None,
-        ends_at: None,
-        access: Access::On,
-        approval: Approval::Standing,
-        conditions: Conditions::default(),
-        version: 1,
-    }
-}
-
-fn client() -> Client {
-    Client {
-        id: "cli_portal".parse().unwrap(),
-        tenant: PARTNER,
-        name: "Portal".into(),
-        secret_hash: None,
-        is_enabled: true,
-        version: 1,
-        redirect_uris: Vec::new(),
-        grant_types: BTreeSet::new(),
-        scope: Scope::default(),
-        permissions: Permissions::everything(),
-        audiences: vec![AUDIENCE.into()],
-        default_audience: Some(AUDIENCE.into()),
-        exchange_for: Vec::new(),
-        created_at: NOW,
-    }
-}
-
-/// A partner with a user who is logged in, a customer, an edge, a client, a resource server.
 async fn world(empty: &Empty) -> World {
-    let store = empty.open().await;
-    let mut tx = store.begin(NOW).await.unwrap();
-    tx.insert_tenant(&tenant(PARTNER, "northwind")).await.unwrap();
-    tx.insert_tenant(&tenant(CUSTOMER, "acme")).await.unwrap();
-    let user = User {
-        id: USER,
-        tenant: PARTNER,
-        email: "pat@northwind.test".into(),
-        name: "Pat".into(),
-        roles: vec![UserRole::PartnerAdmin],
-        status: UserStatus::Active,
-        password_hash: None,
-        ends_at: None,
-        created_at: NOW,
-    };
-    tx.insert_user(&user).await.unwrap();
-    let session = Session {
-        id: SESSION,
-        user: USER,
-        tenant: PARTNER,
-        auth_time: NOW,
-        acr: "urn:procura:acr:pwd".into(),
-        amr: vec!["pwd".into()],
-        idp: "local".into(),
-        expires_at: NOW.plus_secs(3600),
-        ended_at: None,
-    };
-    tx.insert_session(&session, "cookie").await.unwrap();
-    tx.insert_client(&client()).await.unwrap();
-    let server = ResourceServer {
-        audience: AUDIENCE.into(),
-        client: "cli_portal".parse().unwrap(),
-        accepts_delegated: true,
-        permissions: Permissions::everything(),
-    };
-    tx.insert_resource_server(&server).await.unwrap();
-    tx.insert_relationship(&edge(EDGE), None).await.unwrap();
-    tx.commit().await.unwrap();
-    World { store, client: Arc::new(client()) }
+    World { store: world::world(empty).await, client: Arc::new(client("cli_portal")) }
 }
 
 impl World {
     fn exchange(&self, n: u128) -> Exchange {
-        Exchange {
-            wish: Wish {
-                user: USER,
-                home: PARTNER,
-                target: Some(CUSTOMER),
-                may_switch: true,
-                scope: Some("partner.billing.read".parse().unwrap()),
-                purpose: None,
-                acr: None,
-                auth_time: Some(NOW),
-                idp: None,
-            },
-            target_slug: None,
-            client: Arc::clone(&self.client),
-            audience: AUDIENCE.into(),
-            session: SESSION,
-            subject_keys: vec![Key::Session(SESSION).hash()],
-            subject_rvs: Seq(0),
-            limits: Limits { ttl_secs: 300 },
-            new_delegation: DelegationId::from_bits(100 + n),
-            entry: Entry {
-                jti: Some(format!("jti-{n}")),
-                ..Entry::new(AuditId::from_bits(n), NOW, "token.exchange", "pending")
-            },
-        }
+        world::exchange(n, &self.client)
     }
 
     async fn outcome(&self, exchange: Exchange) -> Result<DelegationId, Refusal> {
@@ -217,7 +87,7 @@ on_both! {
 on_both! {
     async fn what_changed_since_the_request_came_is_seen_in_the_transaction(empty: &Empty) {
         let world = world(empty).await;
-        let id: ClientId = "cli_portal".parse().unwrap();
+        let id = portal();
         let mut tx = world.store.begin(NOW).await.unwrap();
         tx.update_client_status(&id, true).await.unwrap();
         tx.commit().await.unwrap();
@@ -307,7 +177,7 @@ on_both! {
         let mut tx = world.store.begin(NOW).await.unwrap();
         let code = Code {
             session: SESSION,
-            client: "cli_portal".parse().unwrap(),
+            client: portal(),
             grant_json: "{}".into(),
             expires_at: NOW.plus_secs(60),
             used_at: None,
@@ -339,17 +209,17 @@ on_both! {
             let world = Arc::clone(&world);
             async move {
                 let mut tx = world.store.begin(NOW).await.unwrap();
-                tx.insert_relationship(&edge(RelationshipId::from_bits(n)), None).await?;
+                tx.insert_relationship(&Relationship { id: RelationshipId::from_bits(n), ..edge(1) }, None).await?;
                 tx.commit().await.map(|_| ())
             }
         };
         assert_eq!(insert(50).await, Err(Error::Conflict));
         let mut tx = world.store.begin(NOW).await.unwrap();
-        let ended = Relationship { state: RelationshipState::Ended, ..edge(EDGE) };
+        let ended = Relationship { state: RelationshipState::Ended, ..edge(1) };
         let ended = tx.update_relationship(&ended).await.unwrap();
         tx.commit().await.unwrap();
         let mut tx = world.store.begin(NOW).await.unwrap();
-        assert_eq!(tx.update_relationship(&edge(EDGE)).await, Err(Error::Conflict), "a stale version");
+        assert_eq!(tx.update_relationship(&edge(1)).await, Err(Error::Conflict), "a stale version");
         drop(tx);
         assert_eq!(ended.version, 2);
         let many: Vec<_> = (51..83).map(|n| tokio::spawn(insert(n))).collect();

@@ -1,179 +1,49 @@
 //! Corners of the store: strange texts, one-time values, hints for menus, a
 //! delegation whose end moves, one unreadable row.
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use procura_domain::{
-    Access, Limits, Permissions, Relationship, RelationshipKind, RelationshipRole,
-    RelationshipState, TenantStatus, UserRole, Wish,
-    relationship::{Approval, Conditions, Origin},
+    Access, Relationship, RelationshipKind, RelationshipState, TenantStatus,
+    relationship::Conditions,
 };
 use procura_store::{
     Error, Store,
     audit::Entry,
-    clients::{Client, ResourceServer},
     ledger::Exchange,
-    sessions::Session,
     tenants::Tenant,
     users::{User, UserStatus},
 };
-use procura_token::{
-    AuditId, DelegationId, Key, RelationshipId, Scope, Seq, SessionId, TenantId, Ts, UserId,
-};
+use procura_token::{AuditId, RelationshipId, UserId};
 use proptest::prelude::*;
 
-use super::{Empty, on_both};
+use super::{
+    Empty, on_both,
+    world::{
+        self, AUDIENCE, NOW, PARTNER, USER, add_audience, client, customer, edge, tenant, world,
+    },
+};
 
-const NOW: Ts = Ts::from_secs(1_800_000_000);
-const PARTNER: TenantId = TenantId::from_bits(1);
-const USER: UserId = UserId::from_bits(3);
-const SESSION: SessionId = SessionId::from_bits(4);
 const KINDS: &[RelationshipKind] = &[RelationshipKind::Manages, RelationshipKind::Trust];
 
-fn customer(n: u128) -> TenantId {
-    TenantId::from_bits(100 + n)
-}
-
-fn tenant(id: TenantId) -> Tenant {
-    Tenant {
-        id,
-        slug: id.to_string(),
-        name: id.to_string(),
-        status: TenantStatus::Active,
-        plan: "standard".into(),
-        partner_access: Access::On,
-        partner_code: format!("code of {id}"),
-        created_at: NOW,
-    }
-}
-
-fn edge(n: u128) -> Relationship {
-    Relationship {
-        id: RelationshipId::from_bits(n),
-        partner: PARTNER,
-        customer: customer(n),
-        kind: RelationshipKind::Manages,
-        origin: Origin::Granted,
-        role: RelationshipRole::MspFull,
-        custom_permissions: None,
-        state: RelationshipState::Active,
-        suspended_by: None,
-        starts_at: None,
-        ends_at: None,
-        access: Access::On,
-        approval: Approval::Standing,
-        conditions: Conditions::default(),
-        version: 1,
-    }
-}
-
-fn client() -> Client {
-    Client {
-        id: "cli_portal".parse().unwrap(),
-        tenant: PARTNER,
-        name: "Portal".into(),
-        secret_hash: None,
-        is_enabled: true,
-        version: 1,
-        redirect_uris: Vec::new(),
-        grant_types: BTreeSet::new(),
-        scope: Scope::default(),
-        permissions: Permissions::everything(),
-        audiences: vec!["good".into(), "bad".into()],
-        default_audience: None,
-        exchange_for: Vec::new(),
-        created_at: NOW,
-    }
-}
-
 fn user(id: UserId, status: UserStatus) -> User {
-    User {
-        id,
-        tenant: PARTNER,
-        email: format!("{id}@northwind.test"),
-        name: "Pat".into(),
-        roles: vec![UserRole::PartnerAdmin],
-        status,
-        password_hash: None,
-        ends_at: None,
-        created_at: NOW,
-    }
-}
-
-/// A partner with a user who is logged in, a client, and one customer.
-async fn store(empty: &Empty) -> Store {
-    let store = empty.open().await;
-    let mut tx = store.begin(NOW).await.unwrap();
-    tx.insert_tenant(&tenant(PARTNER)).await.unwrap();
-    tx.insert_tenant(&tenant(customer(1))).await.unwrap();
-    tx.insert_user(&user(USER, UserStatus::Active)).await.unwrap();
-    let session = Session {
-        id: SESSION,
-        user: USER,
-        tenant: PARTNER,
-        auth_time: NOW,
-        acr: "urn:procura:acr:pwd".into(),
-        amr: vec!["pwd".into()],
-        idp: "local".into(),
-        expires_at: NOW.plus_secs(3600),
-        ended_at: None,
-    };
-    tx.insert_session(&session, "cookie").await.unwrap();
-    tx.insert_client(&client()).await.unwrap();
-    tx.insert_relationship(&edge(1), None).await.unwrap();
-    tx.commit().await.unwrap();
-    store
-}
-
-async fn add_audience(store: &Store, audience: &str, permissions: &str) {
-    let mut tx = store.begin(NOW).await.unwrap();
-    let id = format!("cli_{audience}");
-    tx.insert_client(&Client { id: id.parse().unwrap(), ..client() }).await.unwrap();
-    let server = ResourceServer {
-        audience: audience.into(),
-        client: id.parse().unwrap(),
-        accepts_delegated: true,
-        permissions: [permissions].into_iter().collect(),
-    };
-    tx.insert_resource_server(&server).await.unwrap();
-    tx.commit().await.unwrap();
+    User { status, ..world::user(id, PARTNER) }
 }
 
 fn exchange(n: u128, audience: &str) -> Exchange {
-    Exchange {
-        wish: Wish {
-            user: USER,
-            home: PARTNER,
-            target: Some(customer(1)),
-            may_switch: true,
-            scope: Some("partner.billing.read".parse().unwrap()),
-            purpose: None,
-            acr: None,
-            auth_time: Some(NOW),
-            idp: None,
-        },
-        target_slug: None,
-        client: Arc::new(client()),
-        audience: audience.into(),
-        session: SESSION,
-        subject_keys: vec![Key::Session(SESSION).hash()],
-        subject_rvs: Seq(0),
-        limits: Limits { ttl_secs: 300 },
-        new_delegation: DelegationId::from_bits(n),
-        entry: Entry::new(AuditId::from_bits(n), NOW, "token.exchange", "pending"),
-    }
+    let client = Arc::new(client("cli_portal"));
+    Exchange { audience: audience.into(), ..world::exchange(n, &client) }
 }
 
 on_both! {
     async fn a_delegation_keeps_its_id_when_its_end_moves(empty: &Empty) {
-        let store = store(empty).await;
-        add_audience(&store, "good", "*").await;
-        let (_, first) = store.exchange(exchange(1, "good")).await.unwrap().outcome.unwrap();
+        let store = world(empty).await;
+        let (_, first) = store.exchange(exchange(1, AUDIENCE)).await.unwrap().outcome.unwrap();
         let mut tx = store.begin(NOW).await.unwrap();
         let end = NOW.plus_secs(60);
         let sooner = Relationship { ends_at: Some(end), ..edge(1) };
         tx.update_relationship(&sooner).await.unwrap();
         tx.commit().await.unwrap();
-        let (mandate, second) = store.exchange(exchange(2, "good")).await.unwrap().outcome.unwrap();
+        let (mandate, second) = store.exchange(exchange(2, AUDIENCE)).await.unwrap().outcome.unwrap();
         assert_eq!((second, mandate.delegation_ends_at), (first, end));
         let kept = store.find_delegation(customer(1), first).await.unwrap().unwrap();
         assert_eq!((kept.ends_at, kept.ended_at), (end, None));
@@ -182,9 +52,8 @@ on_both! {
 
 on_both! {
     async fn one_unreadable_row_fails_its_own_exchange_and_no_other(empty: &Empty) {
-        let store = store(empty).await;
-        add_audience(&store, "good", "*").await;
-        add_audience(&store, "bad", "NOT A PERMISSION").await;
+        let store = world(empty).await;
+        add_audience(&store, "cli_bad", "bad", "NOT A PERMISSION").await;
         let both = [
             tokio::spawn({
                 let store = store.clone();
@@ -192,7 +61,7 @@ on_both! {
             }),
             tokio::spawn({
                 let store = store.clone();
-                async move { store.exchange(exchange(2, "good")).await }
+                async move { store.exchange(exchange(2, AUDIENCE)).await }
             }),
         ];
         let [bad, good] = both;
@@ -204,7 +73,7 @@ on_both! {
 
 on_both! {
     async fn a_menu_lists_what_can_be_entered_now_and_nothing_else(empty: &Empty) {
-        let store = store(empty).await;
+        let store = world(empty).await;
         let off = |n| Tenant { partner_access: Access::Off, ..tenant(customer(n)) };
         let suspended = |n| Tenant { status: TenantStatus::Suspended, ..tenant(customer(n)) };
         let assigned = |to| Conditions { assigned_to: vec![to], ..Conditions::default() };
@@ -246,7 +115,7 @@ on_both! {
 
 on_both! {
     async fn an_invitation_is_good_once_and_not_for_ever(empty: &Empty) {
-        let store = store(empty).await;
+        let store = world(empty).await;
         let mut tx = store.begin(NOW).await.unwrap();
         tx.insert_invitation("once", USER, NOW.plus_secs(60)).await.unwrap();
         tx.insert_invitation("late", USER, NOW).await.unwrap();
@@ -273,7 +142,7 @@ on_both! {
 
 on_both! {
     async fn a_password_lets_an_invited_person_in_and_no_disabled_one(empty: &Empty) {
-        let store = store(empty).await;
+        let store = world(empty).await;
         let (invited, disabled) = (UserId::from_bits(31), UserId::from_bits(32));
         let mut tx = store.begin(NOW).await.unwrap();
         tx.insert_user(&user(invited, UserStatus::Invited)).await.unwrap();

@@ -7,6 +7,7 @@ mod leases;
 mod schema;
 mod statements;
 mod walls;
+mod world;
 
 use procura_store::{Location, Store};
 use procura_tests::{Postgres, Scratch};

@@ -1,77 +1,30 @@
 //! The second wall between tenants, on Postgres: a statement without any WHERE, run in the context of a
 //! tenant, sees only what that tenant owns or is an end of.
 
-use procura_domain::{
-    Access, Relationship, RelationshipKind, RelationshipRole, RelationshipState, TenantStatus,
-    UserRole,
-    relationship::{Approval, Conditions, Origin},
-};
-use procura_store::{
-    OpenError, Store,
-    audit::Entry,
-    tenants::Tenant,
-    users::{User, UserStatus},
-};
+use procura_store::{OpenError, Store, audit::Entry};
 use procura_tests::Postgres;
-use procura_token::{AuditId, RelationshipId, TenantId, Ts, UserId};
+use procura_token::{AuditId, TenantId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use super::{Empty, Location};
+use super::{
+    Empty, Location,
+    world::{EDGE, NOW, PARTNER, customer, edge, tenant, user},
+};
 
-const NOW: Ts = Ts::from_secs(1_800_000_000);
-const PARTNER: TenantId = TenantId::from_bits(1);
-const CUSTOMERS: [TenantId; 2] = [TenantId::from_bits(2), TenantId::from_bits(3)];
+const CUSTOMERS: [TenantId; 2] = [customer(1), customer(2)];
 
 /// One partner, two customers, a person, an edge and an audit entry of each.
 async fn world(empty: &Empty) -> Store {
     let store = empty.open().await;
     let mut tx = store.begin(NOW).await.unwrap();
-    for (n, id) in [PARTNER].into_iter().chain(CUSTOMERS).enumerate() {
-        let tenant = Tenant {
-            id,
-            slug: format!("t{n}"),
-            name: format!("Tenant {n}"),
-            status: TenantStatus::Active,
-            plan: "standard".into(),
-            partner_access: Access::On,
-            partner_code: format!("code {n}"),
-            created_at: NOW,
-        };
-        tx.insert_tenant(&tenant).await.unwrap();
-        let user = User {
-            id: UserId::from_bits(n as u128),
-            tenant: id,
-            email: format!("u{n}@t.test"),
-            name: format!("Person {n}"),
-            roles: vec![UserRole::TenantAdmin],
-            status: UserStatus::Active,
-            password_hash: None,
-            ends_at: None,
-            created_at: NOW,
-        };
-        tx.insert_user(&user).await.unwrap();
-        let entry = Entry::new(AuditId::from_bits(n as u128), NOW, "test", "ok");
+    for (n, id) in (0..).zip([PARTNER].into_iter().chain(CUSTOMERS)) {
+        tx.insert_tenant(&tenant(id)).await.unwrap();
+        tx.insert_user(&user(UserId::from_bits(n), id)).await.unwrap();
+        let entry = Entry::new(AuditId::from_bits(n), NOW, "test", "ok");
         tx.audit(Entry { target_tenant_id: Some(id), ..entry });
     }
-    for (n, customer) in CUSTOMERS.into_iter().enumerate() {
-        let edge = Relationship {
-            id: RelationshipId::from_bits(n as u128),
-            partner: PARTNER,
-            customer,
-            kind: RelationshipKind::Manages,
-            origin: Origin::Granted,
-            role: RelationshipRole::MspFull,
-            custom_permissions: None,
-            state: RelationshipState::Active,
-            suspended_by: None,
-            starts_at: None,
-            ends_at: None,
-            access: Access::On,
-            approval: Approval::Standing,
-            conditions: Conditions::default(),
-            version: 1,
-        };
-        tx.insert_relationship(&edge, None).await.unwrap();
+    for n in [1, 2] {
+        tx.insert_relationship(&edge(n), None).await.unwrap();
     }
     tx.commit().await.unwrap();
     store
@@ -160,7 +113,7 @@ async fn a_tenants_reads_run_behind_the_wall() {
     assert_eq!(store.list_users(acme).await.unwrap().len(), 0);
     assert!(store.find_user(acme, UserId::from_bits(1)).await.unwrap().is_none());
     assert_eq!(store.list_managing(acme).await.unwrap().len(), 0);
-    assert!(store.find_relationship(acme, RelationshipId::from_bits(0)).await.unwrap().is_none());
+    assert!(store.find_relationship(acme, EDGE).await.unwrap().is_none());
     assert_eq!(store.list_users(globex).await.unwrap().len(), 1, "the neighbour is untouched");
 }
 

@@ -1,0 +1,159 @@
+//! What a client is registered as: the policy that holds for it, and its metadata by the names of
+//! RFC 7591 §2 and of the standards that added to it.
+
+use procura_token::Algorithm;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::words::words;
+
+words! {
+    /// The policy that holds for a client. The standards contradict each other, so each client has one.
+    pub enum Profile {
+        /// OpenID Connect Core 1.0: PKCE where the client uses it, RS256 ID tokens.
+        Oidc = "oidc",
+        /// OAuth 2.1: PKCE with S256 always.
+        Oauth21 = "oauth21",
+        /// FAPI 2.0 Security Profile: pushed requests, `private_key_jwt`, tokens bound by DPoP.
+        Fapi2 = "fapi2",
+    }
+}
+
+words! {
+    /// How a client proves who it is (`token_endpoint_auth_method`, RFC 7591 §2).
+    pub enum AuthMethod {
+        /// Its secret by HTTP Basic.
+        ClientSecretBasic = "client_secret_basic",
+        /// Its secret in the form.
+        ClientSecretPost = "client_secret_post",
+        /// An assertion signed with its key (RFC 7523).
+        PrivateKeyJwt = "private_key_jwt",
+        /// Not at all: a public client.
+        None = "none",
+    }
+}
+
+impl AuthMethod {
+    /// Whether the client has a secret. It may show it in either place.
+    #[must_use]
+    pub const fn is_by_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+}
+
+/// Metadata of a client that nothing is searched by. A member that is absent has its standard's default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one member on the wire")]
+pub struct Registration {
+    /// How it proves who it is.
+    pub token_endpoint_auth_method: AuthMethod,
+    /// The only algorithm of its assertions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<Algorithm>,
+    /// Its public keys (RFC 7517), by value; never beside `jwks_uri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where its public keys are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The algorithm of its ID tokens; RS256 unless it says otherwise.
+    pub id_token_signed_response_alg: Algorithm,
+    /// The algorithm of a signed userinfo answer; absent: plain JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// The algorithm of signed authorization answers (JARM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_signed_response_alg: Option<Algorithm>,
+    /// The algorithm of signed introspection answers (RFC 9701).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_signed_response_alg: Option<Algorithm>,
+    /// The only algorithm of its request objects (RFC 9101).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<Algorithm>,
+    /// Whether its requests must be signed (RFC 9101 §10.5).
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_signed_request_object: bool,
+    /// Whether its requests must be pushed (RFC 9126 §6).
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
+    /// Whether its tokens are bound to its key (RFC 9449 §5.2).
+    #[serde(skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
+    /// Where people may be sent after a logout; compared byte by byte.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where it hears of logouts (OpenID Connect Back-Channel Logout 1.0 §2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Whether a logout must name the session.
+    #[serde(skip_serializing_if = "is_false")]
+    pub backchannel_logout_session_required: bool,
+    /// A login older than this, in seconds, is not enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
+    /// Whether `auth_time` must be in its ID tokens; it always is.
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_auth_time: bool,
+    /// Strengths of login that it wants unless it says otherwise, best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
+    /// Lists the redirect URIs of its sector (OpenID Connect Registration 1.0 §5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    /// Types of authorization details that it may ask for (RFC 9396 §10).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types: Vec<String>,
+    /// Its home page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// Its logo: linked, never loaded by our pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// What it does with data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// Whom to ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            token_endpoint_auth_method: AuthMethod::ClientSecretBasic,
+            token_endpoint_auth_signing_alg: None,
+            jwks: None,
+            jwks_uri: None,
+            id_token_signed_response_alg: Algorithm::Rs256,
+            userinfo_signed_response_alg: None,
+            authorization_signed_response_alg: None,
+            introspection_signed_response_alg: None,
+            request_object_signing_alg: None,
+            require_signed_request_object: false,
+            require_pushed_authorization_requests: false,
+            dpop_bound_access_tokens: false,
+            post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
+            default_max_age: None,
+            require_auth_time: false,
+            default_acr_values: Vec::new(),
+            sector_identifier_uri: None,
+            authorization_details_types: Vec::new(),
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            contacts: Vec::new(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}

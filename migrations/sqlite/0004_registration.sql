@@ -1,0 +1,6 @@
+-- What a client is registered as (RFC 7591 §2): the policy that holds for it, and metadata that nothing is
+-- searched by. And what a person lets be known (OpenID Connect Core §5.1).
+ALTER TABLE clients ADD COLUMN profile TEXT NOT NULL DEFAULT 'oauth21' CHECK (profile IN ('oidc', 'oauth21', 'fapi2'));
+ALTER TABLE clients ADD COLUMN registration TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(registration));
+UPDATE clients SET registration = '{"token_endpoint_auth_method":"none"}' WHERE secret_hash IS NULL;
+ALTER TABLE users ADD COLUMN claims TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(claims));
