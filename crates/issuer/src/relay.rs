@@ -1,7 +1,7 @@
 //! The copy of the revocation log in Redis: signed here, because copies can be written to by others.
 
 use procura_store::{
-    relay::{Notary, Place, Progress},
+    relay::{Notary, Place},
     revocations::Entry,
 };
 use procura_token::{Algorithm, Statement, Ts, statement::STATEMENT_TYPE};
@@ -10,8 +10,8 @@ use crate::Issuer;
 
 impl Issuer {
     /// Keeps the copy complete and listens to it, for ever.
-    pub async fn relay(&self, place: &Place, progress: &Progress) {
-        self.0.store.relay(place, self, progress).await;
+    pub async fn relay(&self, place: &Place) {
+        self.0.store.relay(place, self).await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! Redis as the configuration has it, and the task that keeps the copy in it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use procura_issuer::Issuer;
-use procura_store::relay::{Address, Place, Progress};
+use procura_store::relay::{Address, Place};
 use tokio::sync::watch;
 
 use crate::{config::Redis, failure::Failure};
@@ -36,14 +36,11 @@ fn file(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// Relays until the server stops. Redis may be down: nothing here waits for it.
-pub fn start(place: Place, issuer: Issuer, mut stopping: watch::Receiver<bool>) -> Arc<Progress> {
-    let progress = Arc::new(Progress::default());
-    let shared = Arc::clone(&progress);
+pub fn start(place: Place, issuer: Issuer, mut stopping: watch::Receiver<bool>) {
     tokio::spawn(async move {
         tokio::select! {
-            () = issuer.relay(&place, &shared) => {}
+            () = issuer.relay(&place) => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
         }
     });
-    progress
 }

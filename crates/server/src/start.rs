@@ -132,6 +132,7 @@ pub async fn open_secrets(
         .map_err(|error| Failure::of("the keys cannot be opened", error))
 }
 
+/// How the issuer issues here; `address` makes its name where the configuration has none.
 pub fn settings(config: &Config, address: SocketAddr) -> Settings {
     let issuer = &config.server.issuer;
     Settings {

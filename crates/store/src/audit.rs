@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::{self, Write},
+    hash::Hash,
     str::FromStr,
 };
 
@@ -16,6 +17,15 @@ use crate::{
     row::{Columns, json},
     sql::{ManyRows, Query, Row, Transaction, Value, forked, query},
 };
+
+const PEOPLE_SQLITE: &str =
+    "SELECT id, name FROM users WHERE id IN (SELECT value FROM json_each($1))";
+const PEOPLE_POSTGRES: &str = "SELECT id, name FROM users \
+                               WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
+const TENANTS_SQLITE: &str =
+    "SELECT id, name FROM tenants WHERE id IN (SELECT value FROM json_each($1))";
+const TENANTS_POSTGRES: &str = "SELECT id, name FROM tenants \
+                                WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
 
 /// SHA-256 of an entry and of everything before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -309,9 +319,10 @@ impl Store {
         };
         let chained: Vec<_> = rows.iter().map(chained).collect::<Result<_>>()?;
         // Names are looked up apart, outside of the tenant's walls: whoever acted here is named here.
-        let people = self.names(chained.iter().filter_map(|c| c.entry.actor_user_id)).await?;
+        let people = chained.iter().filter_map(|c| c.entry.actor_user_id);
+        let people = self.names(forked(PEOPLE_SQLITE, PEOPLE_POSTGRES), people).await?;
         let tenants = chained.iter().filter_map(|c| c.entry.actor_tenant_id);
-        let tenants = self.tenant_names(tenants).await?;
+        let tenants = self.names(forked(TENANTS_SQLITE, TENANTS_POSTGRES), tenants).await?;
         let listed = chained.into_iter().map(|chained| Listed {
             actor_name: chained.entry.actor_user_id.and_then(|id| people.get(&id).cloned()),
             actor_tenant_name: chained
@@ -323,28 +334,17 @@ impl Store {
         Ok(listed.collect())
     }
 
-    async fn names(&self, ids: impl Iterator<Item = UserId>) -> Result<HashMap<UserId, String>> {
-        const NAMES_SQLITE: &str =
-            "SELECT id, name FROM users WHERE id IN (SELECT value FROM json_each($1))";
-        const NAMES_POSTGRES: &str = "SELECT id, name FROM users \
-            WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
-        let ids: HashSet<_> = ids.collect();
-        let query = forked(NAMES_SQLITE, NAMES_POSTGRES).bind(json(&ids)?);
-        let rows = query.fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((row.parsed("id")?, row.text("name")?))).collect()
-    }
-
-    async fn tenant_names(
+    /// The names of those that occur; `query` takes their ids as a list in JSON.
+    async fn names<Id>(
         &self,
-        ids: impl Iterator<Item = TenantId>,
-    ) -> Result<HashMap<TenantId, String>> {
-        const NAMES_SQLITE: &str =
-            "SELECT id, name FROM tenants WHERE id IN (SELECT value FROM json_each($1))";
-        const NAMES_POSTGRES: &str = "SELECT id, name FROM tenants \
-            WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
+        query: Query,
+        ids: impl Iterator<Item = Id>,
+    ) -> Result<HashMap<Id, String>>
+    where
+        Id: Eq + Hash + Serialize + FromStr,
+    {
         let ids: HashSet<_> = ids.collect();
-        let query = forked(NAMES_SQLITE, NAMES_POSTGRES).bind(json(&ids)?);
-        let rows = query.fetch_all(&self.readers).await?;
+        let rows = query.bind(json(&ids)?).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.parsed("id")?, row.text("name")?))).collect()
     }
 

@@ -185,6 +185,7 @@ impl Store {
         self.writer.close().await;
         self.urgent.close().await;
         self.leases.close().await;
+        self.ledger.pool().close().await;
         self.readers.close().await;
     }
 }

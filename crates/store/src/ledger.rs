@@ -76,11 +76,15 @@ pub struct Recorded {
 enum Job {
     Exchange(Box<Exchange>, oneshot::Sender<Recorded>),
     Record(Box<Entry>, oneshot::Sender<()>),
+    Probe(Ts, oneshot::Sender<()>),
 }
 
-/// The way in.
+/// The way in, and the pool behind it.
 #[derive(Clone)]
-pub(crate) struct Ledger(mpsc::Sender<Job>);
+pub(crate) struct Ledger {
+    way_in: mpsc::Sender<Job>,
+    pool: Pool,
+}
 
 impl Store {
     /// Decides and records an exchange.
@@ -104,6 +108,13 @@ impl Store {
         self.ledger.submit(Job::Record(Box::new(entry), answer))?;
         wait(answered).await
     }
+
+    /// Commits through the ledger as an exchange would, with nothing in it: whether it can.
+    pub async fn probe_ledger(&self, now: Ts) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.ledger.submit(Job::Probe(now, answer))?;
+        wait(answered).await
+    }
 }
 
 async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T> {
@@ -117,17 +128,22 @@ async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T> {
 impl Ledger {
     pub(crate) fn start(writer: Pool, log: Arc<RevocationLog>) -> Self {
         let (way_in, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(run(jobs, writer, log));
-        Self(way_in)
+        tokio::spawn(run(jobs, writer.clone(), log));
+        Self { way_in, pool: writer }
+    }
+
+    /// Its connections.
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Jobs that wait.
     pub(crate) fn depth(&self) -> usize {
-        self.0.max_capacity().saturating_sub(self.0.capacity())
+        self.way_in.max_capacity().saturating_sub(self.way_in.capacity())
     }
 
     fn submit(&self, job: Job) -> Result<()> {
-        self.0.try_send(job).map_err(|_| Error::Unavailable)
+        self.way_in.try_send(job).map_err(|_| Error::Unavailable)
     }
 }
 
@@ -176,6 +192,7 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
                 tx.audit(*entry);
                 recorded.push(answer);
             }
+            Job::Probe(_, answer) => recorded.push(answer),
         }
     }
     let mut outcomes = Vec::with_capacity(exchanges.len());
@@ -211,6 +228,7 @@ impl Job {
         match self {
             Self::Exchange(exchange, _) => exchange.entry.at,
             Self::Record(entry, _) => entry.at,
+            Self::Probe(at, _) => *at,
         }
     }
 }

@@ -4,6 +4,7 @@
 use prometheus_client::metrics::{
     counter::Counter,
     family::Family,
+    gauge::Gauge,
     histogram::{Histogram, exponential_buckets},
 };
 
@@ -23,6 +24,13 @@ pub struct Meters {
     pub commit_failures: Counter,
     /// Revocations that were written, by cause.
     pub revocations: Words,
+    /// 1 where the copy in Redis was reached, and had everything, when it was last looked at. Absent
+    /// without Redis.
+    pub copy_in_step: Family<[(&'static str, &'static str); 0], Gauge>,
+    /// Entries that were appended to the copy.
+    pub copy_appended: Counter,
+    /// How often the copy was not ours, or not whole, and was written anew.
+    pub copy_rewritten: Counter,
 }
 
 impl Default for Meters {
@@ -32,6 +40,9 @@ impl Default for Meters {
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
             commit_failures: Counter::default(),
             revocations: Family::default(),
+            copy_in_step: Family::default(),
+            copy_appended: Counter::default(),
+            copy_rewritten: Counter::default(),
         }
     }
 }
@@ -63,17 +74,15 @@ impl Store {
         &self.meters
     }
 
-    /// Its pools, each once.
-    #[must_use]
-    pub fn pools(&self) -> [PoolState; 3] {
-        let state = |name, pool: &Pool| {
+    /// Its pools, each once: SQLite has one that writes, whatever it writes.
+    pub fn pools(&self) -> impl Iterator<Item = PoolState> {
+        let apart = matches!(self.writer, Pool::Postgres(_)).then(|| {
+            [("urgent", &self.urgent), ("leases", &self.leases), ("ledger", self.ledger.pool())]
+        });
+        let pools = [("readers", &self.readers), ("writer", &self.writer)];
+        pools.into_iter().chain(apart.into_iter().flatten()).map(|(name, pool)| {
             let (open, idle) = pool.size();
             PoolState { name, used: open.saturating_sub(idle).max(0), idle }
-        };
-        [
-            state("readers", &self.readers),
-            state("writer", &self.writer),
-            state("urgent", &self.urgent),
-        ]
+        })
     }
 }

@@ -8,7 +8,7 @@
 
 use std::{
     convert::Infallible,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -44,37 +44,6 @@ pub trait Notary: Send + Sync {
     fn now(&self) -> Ts;
 }
 
-/// How the relay is doing.
-#[derive(Debug, Default)]
-pub struct Progress {
-    is_in_step: AtomicBool,
-    appended: AtomicU64,
-    rewritten: AtomicU64,
-    /// Rings when a message was found that we did not write.
-    distrust: Notify,
-    is_distrusted: AtomicBool,
-}
-
-impl Progress {
-    /// Whether Redis was reached, and had everything, when it was last looked at.
-    #[must_use]
-    pub fn is_in_step(&self) -> bool {
-        self.is_in_step.load(Ordering::Relaxed)
-    }
-
-    /// Entries that this node has appended since it started.
-    #[must_use]
-    pub fn appended(&self) -> u64 {
-        self.appended.load(Ordering::Relaxed)
-    }
-
-    /// How often the stream was found to be not ours, or not whole, and was written anew.
-    #[must_use]
-    pub fn rewritten(&self) -> u64 {
-        self.rewritten.load(Ordering::Relaxed)
-    }
-}
-
 /// Why one connection ended.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 enum Broke {
@@ -101,8 +70,9 @@ enum Step {
 
 impl Store {
     /// Relays for ever. Never in the way of an answer: nobody waits for it.
-    pub async fn relay(&self, place: &Place, notary: &dyn Notary, progress: &Progress) {
-        let relay = Relay { store: self, place, notary, progress };
+    pub async fn relay(&self, place: &Place, notary: &dyn Notary) {
+        let distrust = Distrust::default();
+        let relay = Relay { store: self, place, notary, distrust };
         tokio::join!(relay.write_for_ever(), relay.listen_for_ever());
     }
 }
@@ -111,15 +81,26 @@ struct Relay<'a> {
     store: &'a Store,
     place: &'a Place,
     notary: &'a dyn Notary,
-    progress: &'a Progress,
+    distrust: Distrust,
+}
+
+/// Whether a message was found that we did not write.
+#[derive(Default)]
+struct Distrust {
+    is_on: AtomicBool,
+    rings: Notify,
 }
 
 impl Relay<'_> {
+    fn note_step(&self, is_in_step: bool) {
+        self.store.meters().copy_in_step.get_or_create(&[]).set(i64::from(is_in_step));
+    }
+
     async fn write_for_ever(&self) {
         let (mut pause, mut has_failed) = (BACKOFF.0, false);
         loop {
             let Err(reason) = self.write(&mut has_failed).await;
-            self.progress.is_in_step.store(false, Ordering::Relaxed);
+            self.note_step(false);
             if !has_failed {
                 pause = BACKOFF.0;
                 has_failed = true;
@@ -146,7 +127,7 @@ impl Relay<'_> {
             };
             if last.is_none() {
                 last = Some(self.bring_up_to_date(&mut writer).await?);
-                self.progress.is_in_step.store(true, Ordering::Relaxed);
+                self.note_step(true);
             }
             if std::mem::take(&mut is_new) {
                 *has_failed = false;
@@ -155,7 +136,7 @@ impl Relay<'_> {
             }
             tokio::select! {
                 changed = head.changed() => changed.map_err(|_| Error::Unavailable)?,
-                () = self.progress.distrust.notified() => last = None,
+                () = self.distrust.rings.notified() => last = None,
                 () = sleep(LOOK_EVERY) => last = None,
             }
         }
@@ -177,7 +158,7 @@ impl Relay<'_> {
                 // Perhaps another node has committed what this one has not heard of.
                 self.store.revocation_head().await?;
             }
-            let is_distrusted = self.progress.is_distrusted.swap(false, Ordering::Relaxed);
+            let is_distrusted = self.distrust.is_on.swap(false, Ordering::Relaxed);
             let step = if is_distrusted {
                 Step::Rewrite
             } else {
@@ -195,7 +176,7 @@ impl Relay<'_> {
                     let redis = self.place.address();
                     tracing::error!(%redis, "the stream in Redis is not what was written: somebody \
                         else writes there, or took something away; it is written anew");
-                    self.progress.rewritten.fetch_add(1, Ordering::Relaxed);
+                    self.store.meters().copy_rewritten.inc();
                     writer.drop_stream(held.last).await?;
                 }
             }
@@ -218,7 +199,7 @@ impl Relay<'_> {
             }
             last = batch.last().map_or(last, |entry| Id::of(entry.seq));
             let count = u64::try_from(batch.len()).unwrap_or_default();
-            self.progress.appended.fetch_add(count, Ordering::Relaxed);
+            self.store.meters().copy_appended.inc_by(count);
         }
         Ok(Some(last))
     }
@@ -268,8 +249,8 @@ impl Relay<'_> {
                 at = at.min(head);
             }
             if !is_ours {
-                self.progress.is_distrusted.store(true, Ordering::Relaxed);
-                self.progress.distrust.notify_one();
+                self.distrust.is_on.store(true, Ordering::Relaxed);
+                self.distrust.rings.notify_one();
                 // The same would be read again at once: the writer first gets time to mend it.
                 sleep(LOOK_EVERY).await;
             }

@@ -51,8 +51,8 @@ impl Tx {
         // all nodes one order: what a transaction reads after it is as the one before left it.
         const HEAD_SQLITE: &str =
             "SELECT revocation_seq, audit_seq, audit_hash, keys_version FROM head WHERE id = 1";
-        const HEAD_POSTGRES: &str = "SELECT revocation_seq, audit_seq, audit_hash, keys_version FROM head WHERE id = 1 \
-             FOR UPDATE";
+        const HEAD_POSTGRES: &str = "SELECT revocation_seq, audit_seq, audit_hash, keys_version \
+                                     FROM head WHERE id = 1 FOR UPDATE";
         let mut inner = writer.begin().await?;
         let row = forked(HEAD_SQLITE, HEAD_POSTGRES).fetch_one(&mut inner).await?;
         let (head, audit_seq) = (Seq(row.int("revocation_seq")?), row.int("audit_seq")?);
@@ -158,6 +158,11 @@ impl Tx {
                     &mut self.audit_hash,
                 );
                 audit::insert(&mut self.inner, chained).await?;
+            }
+            if self.is_revoking() {
+                // Another node may have been faster. Ours must not wait behind a gap until the next
+                // heartbeat fills it.
+                self.catch_up().await?;
             }
             revocations::insert(&mut self.inner, &self.revocations, self.now).await?;
             let head = self.revocations.last().map_or(self.head, |entry| entry.seq);

@@ -22,7 +22,7 @@ const NOT_IN_THE_EXAMPLE: [&str; 1] = ["keys.master_key"];
 
 #[tokio::test]
 async fn alerts_and_dashboard_use_only_figures_and_labels_that_exist() {
-    let house = busy_house().await;
+    let (house, _redis) = busy_house().await;
     let text = get_private(house.private_url(), "/metrics").await.expect(200).text.clone();
     let known = exposed(&text);
     let rules = expressions_of_rules(&read("observability/alerts.yml"));

@@ -2,14 +2,17 @@
 
 use std::fs;
 
-use procura_tests::House;
+use procura_tests::{House, HouseOptions, Redis, eventually};
 use serde_json::json;
 
-use super::{ADA, PAT, get, get_private, house_with};
+use super::{ADA, PAT, get, get_private};
 
 /// A house that has done a bit of everything.
-pub(super) async fn busy_house() -> House {
-    let house = house_with(&[("PROCURA__METRICS__LISTEN", "127.0.0.1:0")]);
+pub(super) async fn busy_house() -> (House, Redis) {
+    let redis = Redis::start();
+    let mut options = HouseOptions::on(&redis);
+    options.environment.push(("PROCURA__METRICS__LISTEN", "127.0.0.1:0".to_owned()));
+    let house = House::start_with(options);
     let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
     house.visitor().try_log_in(PAT, "wrong").await;
     house.visitor().try_log_in("nobody@canary.test", "wrong").await;
@@ -21,12 +24,32 @@ pub(super) async fn busy_house() -> House {
     let relationship = house.relationship("northwind>acme-corp");
     pat.get(&format!("{relationship}?canary=1")).await.expect(200);
     get(&house, "/nowhere/canary").await.expect(404);
-    house
+    copy_in_step(&house, "1").await;
+    (house, redis)
+}
+
+async fn copy_in_step(house: &House, expected: &str) {
+    let line = format!("procura_revocation_copy_in_step{{}} {expected}\n");
+    eventually(&line, async || {
+        let text = get_private(house.private_url(), "/metrics").await.text.clone();
+        text.contains(&line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_behind_shows_and_makes_no_node_unready() {
+    let (house, mut redis) = busy_house().await;
+    redis.kill();
+    copy_in_step(&house, "0").await;
+    get(&house, "/readyz").await.expect(200);
+    redis.start_again();
+    copy_in_step(&house, "1").await;
 }
 
 #[tokio::test]
 async fn every_promised_figure_is_there_and_counts_what_happened() {
-    let house = busy_house().await;
+    let (house, _redis) = busy_house().await;
     let text = get_private(house.private_url(), "/metrics").await.expect(200).text.clone();
     let names = promised();
     assert!(names.len() > 20, "has the form of the list changed? {names:?}");
@@ -49,6 +72,8 @@ async fn every_promised_figure_is_there_and_counts_what_happened() {
         "procura_logins_total{outcome=\"password_wrong\"} 1",
         "procura_logins_total{outcome=\"user_unknown\"} 1",
         "procura_revocation_entries 1",
+        "procura_revocation_copy_appended_total 1",
+        "procura_revocation_copy_rewritten_total 0",
         "procura_ready 1",
     ] {
         assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
@@ -63,7 +88,7 @@ async fn every_promised_figure_is_there_and_counts_what_happened() {
 
 #[tokio::test]
 async fn no_figure_names_anybody() {
-    let house = busy_house().await;
+    let (house, _redis) = busy_house().await;
     let text = get_private(house.private_url(), "/metrics").await.expect(200).text.clone();
     let demo = house.demo();
     let ids = demo.tenants.values().chain(demo.users.values()).chain(demo.relationships.values());

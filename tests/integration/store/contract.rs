@@ -157,6 +157,20 @@ on_both! {
 }
 
 on_both! {
+    async fn a_node_that_is_behind_lets_its_own_revocation_out_at_once(empty: &Empty) {
+        let (ahead, behind) = (world::world(empty).await, empty.open().await);
+        for store in [&ahead, &behind] {
+            let mut tx = store.begin(NOW).await.unwrap();
+            tx.revoke(&Key::Session(SESSION), "test");
+            let head = tx.commit().await.unwrap().head;
+            assert_eq!(store.revocations().head(), head, "it does not wait for the next heartbeat");
+        }
+        let all = behind.revocations().after(Seq(0)).map(|entries| entries.len());
+        assert_eq!(all, Some(2), "and it leaves nothing out");
+    }
+}
+
+on_both! {
     async fn a_transaction_that_is_dropped_leaves_nothing(empty: &Empty) {
         let world = world(empty).await;
         let mut tx = world.store.begin(NOW).await.unwrap();

@@ -106,6 +106,11 @@ fn add_verbs(list: &mut List, issuer: &Issuer) {
     list.add(names::LEDGER_COMMIT, "Duration of a commit of the ledger", &store.commit_seconds);
     list.add(names::LEDGER_FAILURES, "Commits of the ledger that failed", &store.commit_failures);
     list.add(names::REVOCATIONS, "Revocations written here, by cause", &store.revocations);
+    let help = "1 where the copy in Redis was reached and had everything";
+    list.add(names::COPY_IN_STEP, help, &store.copy_in_step);
+    list.add(names::COPY_APPENDED, "Entries appended to the copy in Redis", &store.copy_appended);
+    let help = "How often the copy in Redis was not what was written, and was written anew";
+    list.add(names::COPY_REWRITTEN, help, &store.copy_rewritten);
 }
 
 impl Gauges {

@@ -29,6 +29,12 @@ pub const REVOCATION_HEAD: &str = "procura_revocation_head";
 pub const REVOCATION_ENTRIES: &str = "procura_revocation_entries";
 /// Revocations written by this node, by cause.
 pub const REVOCATIONS: &str = "procura_revocations_written_total";
+/// 1 where the copy in Redis was reached and had everything; absent without Redis.
+pub const COPY_IN_STEP: &str = "procura_revocation_copy_in_step";
+/// Entries that this node appended to the copy in Redis.
+pub const COPY_APPENDED: &str = "procura_revocation_copy_appended_total";
+/// How often the copy in Redis was not what was written, and was written anew.
+pub const COPY_REWRITTEN: &str = "procura_revocation_copy_rewritten_total";
 /// Open feeds.
 pub const FEEDS: &str = "procura_revocation_feeds";
 /// Verifiers with a lease.
