@@ -350,12 +350,16 @@ impl World {
         path: &str,
         body: Option<&Value>,
     ) -> Answer {
-        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token);
+        let request = self.request(token, method, path);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
         Answer::of(request.send().await.expect("the server answers")).await
+    }
+
+    pub fn request(&self, token: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token)
     }
 }
 

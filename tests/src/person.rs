@@ -6,7 +6,7 @@ use aws_lc_rs::{digest, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{
     Method,
-    header::{HeaderMap, HeaderValue, ORIGIN},
+    header::{HeaderMap, HeaderValue, IF_MATCH, ORIGIN},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -258,6 +258,13 @@ impl Person {
     /// Changes something by PATCH.
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.world.api(&self.home, Method::PATCH, path, Some(body)).await
+    }
+
+    /// Changes something by PATCH, if it is still the version with this tag.
+    pub async fn patch_if(&self, path: &str, body: &Value, tag: &str) -> Answer {
+        let request = self.world.request(&self.home, Method::PATCH, path).json(body);
+        let request = request.header(IF_MATCH, tag);
+        Answer::of(request.send().await.expect("the server answers")).await
     }
 
     /// Ends something by DELETE.

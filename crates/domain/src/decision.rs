@@ -1,7 +1,7 @@
 //! The decision: may this user act in that tenant now, and with what. The only place where it is
 //! decided. The laws that it obeys are tests in `tests/laws.rs` and `tests/oracle.rs`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 
@@ -37,6 +37,8 @@ pub struct Wish {
     pub auth_time: Option<Ts>,
     /// Through which identity provider.
     pub idp: Option<String>,
+    /// From which address it is asked for.
+    pub ip: Option<IpAddr>,
 }
 
 /// The client as it is now.
@@ -221,11 +223,10 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
         return Err(Refusal::RoleNotCovered);
     }
     let conditions = &edge.conditions;
-    if !conditions.assigned_to.is_empty() && !conditions.assigned_to.contains(&wish.user) {
+    if !conditions.are_for(wish.user) {
         return Err(Refusal::NotAssigned);
     }
-    let is_trusted = |idp: &String| conditions.trusted_idps.contains(idp);
-    if !conditions.trusted_idps.is_empty() && !wish.idp.as_ref().is_some_and(is_trusted) {
+    if !conditions.trust(wish.idp.as_deref()) {
         return Err(Refusal::IdpNotTrusted);
     }
 
@@ -239,6 +240,12 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     });
     if is_too_weak || is_too_old {
         return Err(Refusal::StepUpRequired);
+    }
+    if !conditions.admit(wish.ip) {
+        return Err(Refusal::NetworkNotAdmitted);
+    }
+    if conditions.hours.as_ref().is_some_and(|hours| !hours.are_open(now)) {
+        return Err(Refusal::OutsideHours);
     }
     // The customer approves a session whose purpose is known.
     if conditions.require_purpose && wish.purpose.is_none() {
@@ -275,7 +282,7 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
     if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
 }
 
-/// exp = min(now + ttl, session end, relationship end, user end), in whole seconds.
+/// exp = min(now + ttl, session end, relationship end, user end, end of its hours), in whole seconds.
 fn mandate(
     edge: &Relationship,
     scope: Scope,
@@ -286,7 +293,10 @@ fn mandate(
     let ends = [Some(session_ends_at), edge.ends_at, facts.subject.ends_at];
     let delegation_ends_at = ends.into_iter().flatten().min().unwrap_or(session_ends_at);
     let ttl = limits.ttl_secs.clamp(0, Limits::MAX_TTL_SECS);
-    let expires_at = Ts::from_secs(now.plus_secs(ttl).min(delegation_ends_at).secs());
+    let end = now.plus_secs(ttl).min(delegation_ends_at);
+    let hours = edge.conditions.hours.as_ref();
+    let end = hours.and_then(|hours| hours.close_before(now, end)).unwrap_or(end);
+    let expires_at = Ts::from_secs(end.secs());
     if expires_at <= now {
         return Err(Refusal::NoTimeLeft);
     }

@@ -2,7 +2,9 @@
 
 pub mod acr;
 pub mod client;
+pub mod conditions;
 pub mod decision;
+pub mod hours;
 pub mod permission;
 pub mod person;
 pub mod policy;
@@ -10,6 +12,7 @@ pub mod refusal;
 pub mod relationship;
 pub mod roles;
 pub mod tenant;
+pub mod terms;
 pub mod words;
 
 pub use client::{AuthMethod, Profile, Registration};
@@ -21,3 +24,4 @@ pub use refusal::Refusal;
 pub use relationship::{Access, Relationship, RelationshipKind, RelationshipState};
 pub use roles::{RelationshipRole, UserRole};
 pub use tenant::TenantStatus;
+pub use terms::Terms;

@@ -48,6 +48,10 @@ words! {
         IdpNotTrusted = "idp_not_trusted",
         /// The login is too weak or too old for this relationship.
         StepUpRequired = "step_up_required",
+        /// The request came from a network that the relationship does not admit.
+        NetworkNotAdmitted = "network_not_admitted",
+        /// Outside of the hours of the relationship.
+        OutsideHours = "outside_hours",
         /// The relationship demands a purpose.
         PurposeRequired = "purpose_required",
         /// The customer must approve this session first.

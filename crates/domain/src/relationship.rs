@@ -1,10 +1,10 @@
 //! Relationships: the one-way edge partner → customer, its states and who may move it between them.
 //! Never transitive. At most one live relationship per (partner, customer, kind).
 
-use procura_token::{RelationshipId, TenantId, Ts, UserId};
-use serde::{Deserialize, Serialize};
+use procura_token::{RelationshipId, TenantId, Ts};
 
-use crate::{acr::ACRS, permission::Permissions, roles::RelationshipRole, words::words};
+pub use crate::conditions::{Conditions, acr_rank};
+use crate::{permission::Permissions, roles::RelationshipRole, words::words};
 
 words! {
     /// What the edge means.
@@ -88,30 +88,6 @@ words! {
     }
 }
 
-/// What a relationship demands at each entry, beyond its role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Conditions {
-    /// The weakest acceptable authentication context; see [`acr_rank`].
-    pub min_acr: Option<String>,
-    /// The oldest acceptable login, in seconds.
-    pub max_age_secs: Option<i64>,
-    /// Identity providers whose logins count; empty: all.
-    pub trusted_idps: Vec<String>,
-    /// The people of the partner who may enter; empty: all with a fitting role.
-    pub assigned_to: Vec<UserId>,
-    /// A purpose must be given.
-    pub require_purpose: bool,
-}
-
-/// How strong an authentication context is. An unknown one proves nothing, and demands what nobody
-/// can prove.
-#[must_use]
-pub fn acr_rank(acr: &str) -> u8 {
-    let place = ACRS.iter().position(|known| *known == acr);
-    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0)
-}
-
 /// One edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relationship {
@@ -137,6 +113,8 @@ pub struct Relationship {
     pub starts_at: Option<Ts>,
     /// Not from then on.
     pub ends_at: Option<Ts>,
+    /// At its end it goes on for so many days.
+    pub renews_for_days: Option<u32>,
     /// The customer's switch for this edge alone.
     pub access: Access,
     /// Whether each session must be approved.
@@ -225,6 +203,16 @@ pub enum StepError {
 }
 
 impl Step {
+    /// Whether this side may take it at all.
+    #[must_use]
+    pub fn is_open_to(self, side: Side) -> bool {
+        match self {
+            Self::Approve | Self::Decline => side == Side::Customer,
+            Self::Withdraw => side == Side::Partner,
+            Self::Suspend | Self::Resume | Self::End => true,
+        }
+    }
+
     /// The state after the step, or why it cannot be taken. Total: every side, step and state has
     /// exactly one answer, reviewed as a table in the tests.
     pub fn apply(
@@ -234,12 +222,7 @@ impl Step {
         now: Ts,
     ) -> Result<RelationshipState, StepError> {
         use RelationshipState as S;
-        let is_allowed = match self {
-            Self::Approve | Self::Decline => side == Side::Customer,
-            Self::Withdraw => side == Side::Partner,
-            Self::Suspend | Self::Resume | Self::End => true,
-        };
-        if !is_allowed {
+        if !self.is_open_to(side) {
             return Err(StepError::NotYours);
         }
         // A relationship past its end can only be put away.

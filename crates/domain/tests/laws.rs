@@ -14,9 +14,10 @@ mod world;
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use procura_domain::{
-    Access, Limits, Permissions, Refusal, RelationshipKind, TenantStatus, UserRole,
+    Access, Limits, Permissions, Refusal, RelationshipKind, TenantStatus, Terms, UserRole,
     permission::{UNMASK_PII, is_never_delegable, is_read_only},
     refusal::Class,
+    terms::Direction,
 };
 use procura_token::{Scope, TenantId, Ts, UserId};
 use proptest::{
@@ -122,7 +123,60 @@ proptest! {
         // And no bound is invented: the nearest end is what counts, less than a second below.
         let nearest = ends.into_iter().flatten().min().unwrap();
         prop_assert_eq!(mandate.delegation_ends_at, nearest);
-        prop_assert!(nearest.min(w.now.plus_secs(ttl)).0 - mandate.expires_at.0 < 1_000_000);
+        let last = Ts(nearest.min(w.now.plus_secs(ttl)).0 - 1_000_000);
+        let hours = edge.conditions.hours.as_ref();
+        let is_closed_sooner = hours.is_some_and(|hours| !hours.are_open(mandate.expires_at));
+        prop_assert!(mandate.expires_at > last || is_closed_sooner);
+        // And within the token's life they never close.
+        let mut at = w.now;
+        while at < mandate.expires_at {
+            prop_assert!(hours.is_none_or(|hours| hours.are_open(at)));
+            at = at.plus_secs(1);
+        }
+    }
+
+    #[test]
+    fn narrower_terms_never_give_more(
+        w in world(),
+        other in world(),
+        restrictions in prop::collection::vec((any::<Index>(), draws()), 0..4),
+    ) {
+        // Edges with fewer rights, and edges with altogether other ones.
+        let mut narrowed = w.clone();
+        for (which, draw) in restrictions {
+            let (_, restrict) = RESTRICTIONS[which.index(RESTRICTIONS.len())];
+            restrict(&mut narrowed, draw);
+        }
+        let candidates = narrowed.facts.relationships.iter().chain(&other.facts.relationships);
+        let candidates: Vec<_> = candidates.map(Terms::of).collect();
+        for edge in w.facts.relationships.iter().filter(|edge| w.leads(edge)) {
+            let alone = w.with_edges(|other| other.id == edge.id);
+            for terms in candidates.iter().filter(|terms| terms.are_within(&Terms::of(edge))) {
+                let mut after = alone.clone();
+                after.facts.relationships = vec![terms.clone().put(edge)];
+                // Where nothing is asked for, another role means another default.
+                after.wish.scope.get_or_insert_with(|| edge.role.default_scope().exact());
+                let before = World { wish: after.wish.clone(), ..alone.clone() };
+                grants_no_more(&before, &after)?;
+            }
+        }
+    }
+
+    #[test]
+    fn terms_are_ordered(a in world(), b in world()) {
+        let terms: Vec<_> =
+            a.facts.relationships.iter().chain(&b.facts.relationships).map(Terms::of).collect();
+        for one in &terms {
+            prop_assert_eq!(one.direction_to(one), Direction::Same);
+            for two in &terms {
+                let (there, back) = (one.direction_to(two), two.direction_to(one));
+                prop_assert!(there == Direction::Wider || back != Direction::Narrower);
+                prop_assert_eq!(there == Direction::Same, back == Direction::Same);
+                for three in terms.iter().filter(|_| one.are_within(two)) {
+                    prop_assert!(!two.are_within(three) || one.are_within(three));
+                }
+            }
+        }
     }
 
     #[test]
@@ -179,7 +233,7 @@ proptest! {
         for edge in &mut renamed.facts.relationships {
             edge.partner = tenant(edge.partner);
             edge.customer = tenant(edge.customer);
-            edge.conditions.assigned_to.iter_mut().for_each(|id| *id = user(*id));
+            edge.conditions.assigned_to.iter_mut().flatten().for_each(|id| *id = user(*id));
         }
         let expected = w.decide().map(|mut m| { m.tenant = tenant(m.tenant); m });
         prop_assert_eq!(renamed.decide(), expected);
@@ -208,9 +262,10 @@ proptest! {
             let conditions = &edge.conditions;
             w.leads(edge) && edge.is_active(w.now) && edge.access != Access::Off
                 && w.facts.subject.roles.iter().any(|role| role.reach(edge.kind).is_some())
-                && (conditions.assigned_to.is_empty() || conditions.assigned_to.contains(&w.wish.user))
-                && (conditions.trusted_idps.is_empty()
-                    || w.wish.idp.as_ref().is_some_and(|idp| conditions.trusted_idps.contains(idp)))
+                && conditions.assigned_to.as_ref().is_none_or(|people| people.contains(&w.wish.user))
+                && conditions.trusted_idps.as_ref().is_none_or(|idps| {
+                    w.wish.idp.as_ref().is_some_and(|idp| idps.contains(idp))
+                })
         });
         prop_assert!(!is_told || lets_in, "{refusal} told to a stranger");
         // Nor does anybody without a living login learn that a tenant exists.

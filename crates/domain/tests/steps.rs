@@ -30,6 +30,7 @@ fn relationship(state: RelationshipState, suspended_by: Option<Side>) -> Relatio
         suspended_by,
         starts_at: None,
         ends_at: None,
+        renews_for_days: None,
         access: Access::On,
         approval: Approval::Standing,
         conditions: Conditions::default(),

@@ -181,6 +181,7 @@ impl Issuer {
                 },
             };
             tx.insert_relationship(&edge, None).await?;
+            self.keep_version(tx, "demo.seed", (None, &edge), None).await?;
             demo.relationships.insert(format!("{partner}>{customer}"), edge.id);
         }
         Ok(())

@@ -48,6 +48,9 @@ pub enum Error {
     /// Somebody else was first, or the name is taken.
     #[error("conflict")]
     Conflict,
+    /// It was changed since the caller looked at it.
+    #[error("stale")]
+    Stale,
     /// Too many at once: try again later.
     #[error("busy")]
     Busy,
@@ -104,6 +107,7 @@ impl Error {
             Self::NotFound => "not_found",
             Self::WrongState(_) => "wrong_state",
             Self::Conflict => "conflict",
+            Self::Stale => "stale",
             Self::Busy => "unavailable",
             Self::TooManyFailures { .. } => "too_many_failures",
             Self::Broken => "internal_error",

@@ -129,6 +129,7 @@ impl Issuer {
                 acr: claims.acr.clone(),
                 auth_time: claims.auth_time.map(Ts::from_secs),
                 idp: claims.idp.clone(),
+                ip: request.via.ip.as_deref().and_then(|ip| ip.parse().ok()),
             },
             target_slug: target.is_none().then(|| request.tenant_id.to_owned()),
             client: Arc::clone(&request.client),

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agreements;
 pub mod audit;
 pub mod authorize;
 pub mod backup;
+pub mod calendar;
 pub mod callers;
 pub mod client_credentials;
 pub mod clients;
@@ -83,6 +85,18 @@ pub struct Call {
     pub via: Via,
     /// Whether the answer waits for the verifiers.
     pub confirm: revoke::Confirm,
+    /// The version that the caller has seen, where the caller named one (`If-Match`).
+    pub expected_version: Option<i64>,
+}
+
+impl Call {
+    /// `Stale` where the caller has seen another version.
+    pub(crate) fn expect(&self, version: i64) -> Result<()> {
+        match self.expected_version {
+            Some(expected) if expected != version => Err(Error::Stale),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The issuer: everything that the verbs need. Cheap to clone.

@@ -90,7 +90,7 @@ impl Issuer {
         tx.insert_user(&admin).await?;
         tx.insert_invitation(&fingerprint(&invitation), admin.id, expires_at).await?;
         tx.insert_relationship(&relationship, None).await?;
-        self.audit_step(&mut tx, call, "tenant.provision", &relationship)?;
+        self.begin_history(&mut tx, call, "tenant.provision", &relationship).await?;
         // The mail first: an invitation that nobody commits opens nothing, but a customer whose admin
         // never hears of it would be stuck.
         self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation })

@@ -1,42 +1,30 @@
 //! Requests, steps and switches of relationships.
 
 use procura_domain::{
-    Access, Caller, Permissions, Relationship, RelationshipKind, RelationshipRole,
-    RelationshipState, UserRole,
+    Access, Caller, Relationship, RelationshipKind, RelationshipRole, RelationshipState, Terms,
+    UserRole,
     policy::Permit,
-    relationship::{Approval, Conditions, Origin, Side, Step, StepError},
+    relationship::{Approval, Conditions, Origin, Step, StepError},
+    terms::takes_away,
 };
-use procura_store::{Tx, relationships::is_narrower};
-use procura_token::{Key, RelationshipId, TenantId, Ts};
+use procura_store::{Tx, audit::Entry};
+use procura_token::{Key, RelationshipId, TenantId};
 
-use crate::{Call, Error, Issuer, Result, revoke::Revoked};
+use crate::{
+    Call, Error, Issuer, Result,
+    agreements::{Patch, action, agreed, patched},
+    revoke::Revoked,
+};
 
 /// What a partner asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Handed out by the customer; names the customer.
     pub partner_code: String,
-    /// The role; `msp_support` where none is named.
-    pub access_role: Option<RelationshipRole>,
-    /// Replaces the role's permissions.
-    pub custom_permissions: Option<Permissions>,
-    /// Not before.
-    pub starts_at: Option<Ts>,
-    /// Not from then on.
-    pub ends_at: Option<Ts>,
+    /// What differs from `msp_support` for ever without conditions.
+    pub terms: Patch,
     /// Shown to the customer.
     pub reason: Option<String>,
-}
-
-/// With what a customer approves; absent members are approved as requested.
-#[derive(Clone, Debug, Default)]
-pub struct Terms {
-    /// Another role, not wider.
-    pub access_role: Option<RelationshipRole>,
-    /// Fewer permissions.
-    pub custom_permissions: Option<Permissions>,
-    /// An earlier end.
-    pub ends_at: Option<Ts>,
 }
 
 /// A change that is about to be written.
@@ -62,27 +50,23 @@ impl Issuer {
         let permit = call.caller.represent_partner()?;
         let mut tx = self.begin_for(call).await?;
         let now = tx.now();
-        let starts = asked.starts_at.unwrap_or(now);
-        if asked.ends_at.is_some_and(|end| end <= now || end <= starts) {
-            return Err(Error::Invalid("ends_at"));
-        }
         let customer = tx.find_tenant_by_partner_code(&asked.partner_code).await?;
         let customer = customer.filter(|t| t.status == procura_domain::TenantStatus::Active);
         let customer = customer.ok_or(Error::NotFound)?.id;
         if customer == permit.tenant() {
             return Err(Error::Invalid("partner_code"));
         }
+        let edge = self.new_edge(permit.tenant(), customer, RelationshipKind::Manages)?;
         let relationship = Relationship {
             origin: Origin::Requested,
-            role: asked.access_role.unwrap_or(RelationshipRole::MspSupport),
-            custom_permissions: asked.custom_permissions,
             state: RelationshipState::Requested,
-            starts_at: asked.starts_at,
-            ends_at: asked.ends_at,
-            ..self.new_edge(permit.tenant(), customer, RelationshipKind::Manages)?
+            ..patched(&Terms::of(&edge), &asked.terms)?.put(&edge)
         };
+        if let Some(fault) = Terms::of(&relationship).fault(now) {
+            return Err(Error::Invalid(fault));
+        }
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
-        self.audit_step(&mut tx, call, "relationship.request", &relationship)?;
+        self.begin_history(&mut tx, call, "relationship.request", &relationship).await?;
         tx.commit().await?;
         Ok(relationship)
     }
@@ -103,61 +87,40 @@ impl Issuer {
         Ok(relationship)
     }
 
-    /// Takes a step in the life of a relationship.
+    /// Takes a step in the life of a relationship, or of what the partner asks for while it goes on.
+    /// `less` changes what is approved.
     pub async fn step_relationship(
         &self,
         call: &Call,
         id: RelationshipId,
         step: Step,
-        terms: Terms,
+        less: &Patch,
     ) -> Result<Changed> {
         let mut tx = self.begin_urgent_for(call).await?;
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         let permit = call.caller.step(&before)?;
-        let state = step.apply(&before, permit.side(), tx.now()).map_err(|error| match error {
+        call.expect(before.version)?;
+        let is_answer = matches!(step, Step::Approve | Step::Decline | Step::Withdraw);
+        let is_going_on =
+            matches!(before.state, RelationshipState::Active | RelationshipState::Suspended);
+        if is_answer && is_going_on {
+            return self.answer_proposal(tx, call, &before, (step, less)).await;
+        }
+        let now = tx.now();
+        let state = step.apply(&before, permit.side(), now).map_err(|error| match error {
             StepError::NotYours => Error::Forbidden,
-            StepError::WrongState => {
-                Error::WrongState(before.phase(self.0.environment.now()).as_str())
-            }
+            StepError::WrongState => Error::WrongState(before.phase(now).as_str()),
         })?;
-        let mut after = Relationship {
-            state,
-            suspended_by: (step == Step::Suspend).then_some(permit.side()),
-            ..before.clone()
+        let agreed = match step {
+            Step::Approve => agreed(&Terms::of(&before), less, now)?.put(&before),
+            _ => before.clone(),
         };
-        if step == Step::Approve {
-            accept(&mut after, &before, terms, tx.now())?;
+        let suspended_by = (step == Step::Suspend).then_some(permit.side());
+        let after = Relationship { state, suspended_by, ..agreed };
+        if step == Step::End {
+            tx.end_proposal(id).await?;
         }
-        let action = match step {
-            Step::Approve => "relationship.approve",
-            Step::Decline => "relationship.decline",
-            Step::Withdraw => "relationship.withdraw",
-            Step::Suspend => "relationship.suspend",
-            Step::Resume => "relationship.resume",
-            Step::End => "relationship.end",
-        };
-        self.change(tx, call, Change { action, before: &before, after }).await
-    }
-
-    /// The customer's switch for one relationship.
-    pub async fn switch_relationship(
-        &self,
-        call: &Call,
-        id: RelationshipId,
-        access: Access,
-    ) -> Result<Changed> {
-        let mut tx = self.begin_urgent_for(call).await?;
-        let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
-        // No setting of partner or operator takes the customer's switch away, or turns it on.
-        if call.caller.step(&before)?.side() != Side::Customer {
-            return Err(Error::Forbidden);
-        }
-        if !before.state.is_live() {
-            return Err(Error::WrongState(before.state.as_str()));
-        }
-        let after = Relationship { access, ..before.clone() };
-        let action = "relationship.access";
-        self.change(tx, call, Change { action, before: &before, after }).await
+        self.change(tx, call, Change { action: action(step), before: &before, after }).await
     }
 
     /// Writes a change with its audit entry and, where it narrows, its revocation: one transaction.
@@ -170,7 +133,9 @@ impl Issuer {
         let Change { action, before, after } = change;
         let after = tx.update_relationship(&after).await?;
         self.audit_step(&mut tx, call, action, &after)?;
-        if !is_narrower(before, &after) {
+        let versions = (Some(before), &after);
+        self.keep_version(&mut tx, action, versions, Some(&call.caller)).await?;
+        if !takes_away(before, &after) {
             tx.commit().await?;
             return Ok(Changed { relationship: after, revoked: None });
         }
@@ -180,29 +145,27 @@ impl Issuer {
         Ok(Changed { relationship: after, revoked: Some(revoked) })
     }
 
+    /// The first version of a relationship, with its audit entry.
+    pub(crate) async fn begin_history(
+        &self,
+        tx: &mut Tx,
+        call: &Call,
+        action: &str,
+        edge: &Relationship,
+    ) -> Result<()> {
+        self.keep_version(tx, action, (None, edge), Some(&call.caller)).await?;
+        self.audit_step(tx, call, action, edge)
+    }
+
     pub(crate) fn audit_step(
         &self,
         tx: &mut Tx,
         call: &Call,
         action: &str,
-        relationship: &Relationship,
+        edge: &Relationship,
     ) -> Result<()> {
-        let mut entry = self.entry(call, action, relationship.customer)?;
-        entry.relationship_id = Some(relationship.id);
-        entry.resource_type = Some("relationship".to_owned());
-        entry.resource_id = Some(relationship.id.to_string());
-        entry.details = Some(
-            serde_json::json!({
-                "partner_id": relationship.partner,
-                "kind": relationship.kind,
-                "state": relationship.state,
-                "access_role": relationship.role,
-                "access": relationship.access,
-                "version": relationship.version,
-            })
-            .to_string(),
-        );
-        tx.audit(entry);
+        let entry = self.entry(call, action, edge.customer)?;
+        tx.audit(about(edge, entry));
         Ok(())
     }
 
@@ -228,6 +191,7 @@ impl Issuer {
             suspended_by: None,
             starts_at: None,
             ends_at: None,
+            renews_for_days: None,
             access: Access::On,
             approval: Approval::Standing,
             conditions: Conditions::default(),
@@ -236,25 +200,23 @@ impl Issuer {
     }
 }
 
-/// Approves as requested or with less, never with more.
-fn accept(after: &mut Relationship, before: &Relationship, terms: Terms, now: Ts) -> Result<()> {
-    if let Some(role) = terms.access_role {
-        after.role = role;
-        after.custom_permissions = None;
+/// An entry about a relationship as it is now.
+pub(crate) fn about(edge: &Relationship, entry: Entry) -> Entry {
+    let details = serde_json::json!({
+        "partner_id": edge.partner,
+        "kind": edge.kind,
+        "state": edge.state,
+        "access_role": edge.role,
+        "access": edge.access,
+        "version": edge.version,
+    });
+    Entry {
+        relationship_id: Some(edge.id),
+        resource_type: Some("relationship".to_owned()),
+        resource_id: Some(edge.id.to_string()),
+        details: Some(details.to_string()),
+        ..entry
     }
-    if let Some(custom) = terms.custom_permissions {
-        after.custom_permissions = Some(custom);
-    }
-    if !before.permissions().covers(&after.permissions()) {
-        return Err(Error::Invalid("access_role"));
-    }
-    if let Some(end) = terms.ends_at {
-        if end <= now || end > before.ends_at.unwrap_or(Ts::NEVER) {
-            return Err(Error::Invalid("ends_at"));
-        }
-        after.ends_at = Some(end);
-    }
-    Ok(())
 }
 
 /// Lists are reads, not changes; they need no permit but the same policy.

@@ -39,7 +39,7 @@ impl Issuer {
         }
         let edge = self.new_edge(trusted, tenant, RelationshipKind::Trust)?;
         tx.insert_relationship(&edge, None).await?;
-        self.audit_step(&mut tx, call, "trust.put", &edge)?;
+        self.begin_history(&mut tx, call, "trust.put", &edge).await?;
         tx.commit().await?;
         Ok((edge, true))
     }

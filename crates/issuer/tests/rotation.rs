@@ -7,85 +7,22 @@
     reason = "a test that can't go on has failed"
 )]
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
-    },
-};
+mod world;
 
-use procura_domain::Limits;
+use std::sync::Arc;
+
 use procura_issuer::{
-    Clock, Environment, Error, Issuer, Settings, Via,
+    Error, Issuer, Via,
     clients::Credential,
-    keys::{MasterKey, OpenError, Secrets},
-    rotation::{Listed, Plan, Retirement},
+    keys::{OpenError, Secrets},
+    rotation::{Listed, Retirement},
 };
-use procura_store::{Location, Store, keys::KeyState};
-use procura_token::{Algorithm, KeyId, Scope, Ts, jws::kid_of};
+use procura_store::keys::KeyState;
+use procura_token::{Algorithm, KeyId, Scope, jws::kid_of};
 
-const START: Ts = Ts::from_secs(1_800_000_000);
+use world::{DAY, START, World, master};
+
 const AUDIENCE: &str = "https://api.example";
-const DAY: i64 = 86_400;
-
-/// A folder with one database, and a clock that all its nodes share.
-struct World {
-    folder: PathBuf,
-    clock: Arc<AtomicI64>,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-impl World {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("procura-rotation-{}-{n}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self { folder, clock: Arc::new(AtomicI64::new(START.0)) }
-    }
-
-    fn environment(&self) -> Environment {
-        Environment::new(Clock::Moved(Arc::clone(&self.clock)))
-    }
-
-    fn pass(&self, secs: i64) {
-        self.clock.fetch_add(secs * 1_000_000, Ordering::SeqCst);
-    }
-
-    async fn store(&self) -> Store {
-        Store::open(Location::File(self.folder.join("procura.db"))).await.unwrap()
-    }
-
-    /// A node of its own: nothing in memory is shared with the others.
-    async fn node(&self) -> Issuer {
-        self.node_on(self.store().await).await
-    }
-
-    async fn node_on(&self, store: Store) -> Issuer {
-        let settings = Settings {
-            stranger_failures_per_minute: 60,
-            issuer: "https://auth.example".into(),
-            home_ttl_secs: 600,
-            limits: Limits { ttl_secs: 300 },
-            session_ttl_secs: 3600,
-            mail_dir: self.folder.join("mail"),
-            keys: Plan::default(),
-        };
-        let secrets = Secrets::open(&store, &master('7'), &self.environment()).await.unwrap();
-        Issuer::open(store, settings, self.environment(), secrets).await.unwrap()
-    }
-}
-
-fn master(digit: char) -> MasterKey {
-    MasterKey::from_hex(&String::from(digit).repeat(64)).unwrap()
-}
 
 /// The states of the access keys, oldest first.
 async fn states(issuer: &Issuer) -> Vec<KeyState> {

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
 
 use crate::{config::Server, failure::Failure};
 
@@ -13,26 +14,19 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The proxies of this deployment, and the header in which they say for whom they ask.
 #[derive(Clone, Debug)]
 pub struct Proxies {
-    trusted: Vec<Network>,
+    trusted: Vec<IpNet>,
     header: HeaderName,
-}
-
-/// A network: all addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    start: IpAddr,
-    bits: u32,
 }
 
 impl Proxies {
     /// As the configuration says.
     pub fn new(config: &Server) -> Result<Self, Failure> {
         let refuse = |what: String| Failure(format!("the configuration cannot be used: {what}"));
-        let network = |text: &String| {
+        let read = |text: &String| {
             let what = || format!("server.trusted_proxies: {text:?} is no network");
-            Network::parse(text).ok_or_else(|| refuse(what()))
+            network(text).ok_or_else(|| refuse(what()))
         };
-        let trusted = config.trusted_proxies.iter().map(network).collect::<Result<_, _>>()?;
+        let trusted = config.trusted_proxies.iter().map(read).collect::<Result<_, _>>()?;
         let header = match config.client_address_header.as_str() {
             "x-forwarded-for" => X_FORWARDED_FOR,
             "forwarded" => header::FORWARDED,
@@ -67,33 +61,13 @@ impl Proxies {
     }
 
     fn trusts(&self, ip: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(ip))
+        self.trusted.iter().any(|network| network.contains(&ip))
     }
 }
 
-impl Network {
-    /// `10.0.0.0/8`, `fd00::/8`, or one address.
-    fn parse(text: &str) -> Option<Self> {
-        let (ip, bits) = match text.split_once('/') {
-            Some((ip, bits)) => (ip, Some(bits)),
-            None => (text, None),
-        };
-        let start: IpAddr = ip.parse().ok()?;
-        let most = if start.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
-        (bits <= most).then_some(Self { start, bits })
-    }
-
-    fn contains(self, ip: IpAddr) -> bool {
-        let is_same = |a: u128, b: u128, width: u32| {
-            (a ^ b).checked_shr(width.saturating_sub(self.bits)).unwrap_or(0) == 0
-        };
-        match (self.start, ip) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => is_same(a.to_bits().into(), b.to_bits().into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => is_same(a.to_bits(), b.to_bits(), 128),
-            _ => false,
-        }
-    }
+/// `10.0.0.0/8`, `fd00::/8`, or one address.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// The `for` of one element of `Forwarded` (RFC 7239 §4).
@@ -173,13 +147,13 @@ mod tests {
     #[test]
     fn a_network_is_written_in_one_way() {
         for good in ["10.0.0.0/8", "10.0.0.1", "0.0.0.0/0", "::/0", "fd00::/8", "::1/128"] {
-            assert!(Network::parse(good).is_some(), "{good}");
+            assert!(network(good).is_some(), "{good}");
         }
         for bad in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "host/8"] {
-            assert!(Network::parse(bad).is_none(), "{bad}");
+            assert!(network(bad).is_none(), "{bad}");
         }
-        let all = Network::parse("0.0.0.0/0").unwrap();
-        assert!(all.contains("203.0.113.5".parse().unwrap()));
-        assert!(!all.contains("2001:db8::1".parse().unwrap()));
+        let all = network("0.0.0.0/0").unwrap();
+        assert!(all.contains(&"203.0.113.5".parse::<IpAddr>().unwrap()));
+        assert!(!all.contains(&"2001:db8::1".parse::<IpAddr>().unwrap()));
     }
 }

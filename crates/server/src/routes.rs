@@ -61,11 +61,17 @@ fn relationship_routes() -> Router<App> {
         .route("/api/v1/partner/relationships", post(api::relationships::request))
         .route(
             "/api/v1/partner/relationships/{id}",
-            patch(api::relationships::switch)
+            patch(api::relationships::change)
                 .get(api::relationships::find)
                 .delete(api::relationships::end),
         )
         .route("/api/v1/partner/relationships/{id}/approve", post(api::relationships::approve))
+        .route("/api/v1/partner/relationships/{id}/extend", post(api::relationships::extend))
+        .route("/api/v1/partner/relationships/{id}/history", get(api::relationships::history))
+        .route(
+            "/api/v1/partner/relationships/{id}/assigned-people",
+            put(api::relationships::assign),
+        )
         .route("/api/v1/partner/relationships/{id}/{step}", post(api::relationships::step))
 }
 

@@ -181,6 +181,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
         };
+        if let Err(error) = issuer.turn_calendar().await {
+            tracing::error!(%error, "the calendar of relationships could not be turned");
+        }
         if let Err(error) = issuer.note_dropped().await {
             tracing::error!(%error, "refused failures could not be summed up in the audit log");
         }

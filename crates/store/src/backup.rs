@@ -51,8 +51,16 @@ pub const TABLES: &[Table] = &[
     table(
         "relationships",
         "id partner_id customer_id kind origin access_role custom_permissions state suspended_by \
-         starts_at# ends_at# access approval conditions reason version# is_current# created_at# \
+         starts_at# ends_at# renews_for_days# access approval conditions reason version# is_current# created_at# \
          changed_at#",
+    ),
+    Table {
+        key_columns: 2,
+        ..table("relationship_versions", "relationship_id version# at# action side user_id changes")
+    },
+    table(
+        "relationship_proposals",
+        "relationship_id terms reason user_id proposed_at# expires_at#",
     ),
     table(
         "delegations",

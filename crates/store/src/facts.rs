@@ -32,8 +32,8 @@ static LOAD: ManyRows = ManyRows::new(
      a.accepts_delegated, a.permissions AS audience_permissions, \
      t.id AS target_id, t.status AS target_status, t.partner_access AS target_access, \
      r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
-     r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, r.access, \
-     r.approval, r.conditions, r.version, \
+     r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, \
+     r.renews_for_days, r.access, r.approval, r.conditions, r.version, \
      d.id AS delegation_id, d.ends_at AS delegation_ends_at \
      FROM w \
      LEFT JOIN clients c ON c.id = w.client \

@@ -1,8 +1,6 @@
 //! Relationships. One current row per partner, customer and kind; earlier ones stay as history.
 
-use procura_domain::{
-    Access, Relationship, RelationshipKind, RelationshipState, relationship::Side,
-};
+use procura_domain::{Relationship, RelationshipKind, relationship::Side};
 use procura_token::{RelationshipId, TenantId, Ts};
 
 use crate::{
@@ -37,6 +35,11 @@ pub(crate) fn relationship(row: &Row) -> Result<Relationship> {
         suspended_by: row.opt_parsed("suspended_by")?,
         starts_at: row.opt_ts("starts_at")?,
         ends_at: row.opt_ts("ends_at")?,
+        renews_for_days: row
+            .opt_int("renews_for_days")?
+            .map(u32::try_from)
+            .transpose()
+            .map_err(|_| Error::Corrupt)?,
         access: row.parsed("access")?,
         approval: row.parsed("approval")?,
         conditions: row.json("conditions")?,
@@ -139,9 +142,9 @@ impl Tx {
                                  AND (state IN ('declined', 'expired', 'ended') OR ends_at <= $4)";
         const INSERT: &str = "INSERT INTO relationships (id, partner_id, customer_id, kind, origin, \
                               access_role, custom_permissions, state, suspended_by, starts_at, ends_at, \
-                              access, approval, conditions, reason, version, is_current, created_at, \
-                              changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-                              $13, $14, $15, $16, 1, $17, $17)";
+                              renews_for_days, access, approval, conditions, reason, version, \
+                              is_current, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+                              $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $18)";
         let now = self.now();
         query(SUPERSEDE)
             .bind(r.partner.to_string())
@@ -162,6 +165,7 @@ impl Tx {
             .bind(r.suspended_by.map(Side::as_str))
             .bind(r.starts_at.map(|at| at.0))
             .bind(r.ends_at.map(|at| at.0))
+            .bind(r.renews_for_days.map(i64::from))
             .bind(r.access.as_str())
             .bind(r.approval.as_str())
             .bind(json(&r.conditions)?)
@@ -178,7 +182,8 @@ impl Tx {
     pub async fn update_relationship(&mut self, r: &Relationship) -> Result<Relationship> {
         const UPDATE: &str = "UPDATE relationships SET access_role = $3, custom_permissions = $4, \
                               state = $5, suspended_by = $6, starts_at = $7, ends_at = $8, access = $9, \
-                              conditions = $10, version = version + 1, changed_at = $11 \
+                              conditions = $10, renews_for_days = $11, approval = $12, \
+                              version = version + 1, changed_at = $13 \
                               WHERE id = $1 AND version = $2";
         let now = self.now();
         let done = query(UPDATE)
@@ -192,6 +197,8 @@ impl Tx {
             .bind(r.ends_at.map(|at| at.0))
             .bind(r.access.as_str())
             .bind(json(&r.conditions)?)
+            .bind(r.renews_for_days.map(i64::from))
+            .bind(r.approval.as_str())
             .bind(now.0)
             .execute(self.connection())
             .await?;
@@ -226,8 +233,7 @@ impl Tx {
         let mut tenants = Vec::new();
         for row in &rows {
             let edge = relationship(row)?;
-            let is_for_user = edge.conditions.assigned_to.is_empty()
-                || edge.conditions.assigned_to.contains(&user);
+            let is_for_user = edge.conditions.are_for(user);
             if kinds.contains(&edge.kind) && edge.is_active(now) && is_for_user {
                 tenants.push(edge.customer);
             }
@@ -235,17 +241,4 @@ impl Tx {
         tenants.dedup();
         Ok(tenants)
     }
-}
-
-/// Whether the change takes something away from whoever acts under the relationship now. Turning the
-/// switch counts in either direction: whoever goes on after it asks again.
-#[must_use]
-pub fn is_narrower(before: &Relationship, after: &Relationship) -> bool {
-    let was_live = before.state == RelationshipState::Active && before.access != Access::Off;
-    was_live
-        && (after.state != RelationshipState::Active
-            || after.access != before.access
-            || !after.permissions().covers(&before.permissions())
-            || after.ends_at.unwrap_or(Ts::NEVER) < before.ends_at.unwrap_or(Ts::NEVER)
-            || after.conditions != before.conditions)
 }

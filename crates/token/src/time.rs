@@ -47,6 +47,26 @@ impl Ts {
     }
 }
 
+/// For `#[serde(with)]`: an instant, or none, as the management API shows it.
+pub mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::Ts;
+
+    /// Writes RFC 3339 or `null`.
+    pub fn serialize<S: Serializer>(at: &Option<Ts>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.map(Ts::rfc3339).serialize(serializer)
+    }
+
+    /// Reads RFC 3339 or `null`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ts>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let read =
+            |text: String| Ts::parse_rfc3339(&text).ok_or_else(|| D::Error::custom("no time"));
+        text.map(read).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Ts;
@@ -55,6 +75,10 @@ mod tests {
     fn rfc3339_reads_what_it_writes() {
         let at = Ts(1_763_690_100_004_211);
         assert_eq!(Ts::parse_rfc3339(&at.rfc3339()), Some(at));
+        assert_eq!(
+            Ts::parse_rfc3339(&Ts::from_secs(1_763_690_100).rfc3339()),
+            Some(Ts::from_secs(1_763_690_100))
+        );
         assert_eq!(Ts::parse_rfc3339("yesterday"), None);
     }
 }

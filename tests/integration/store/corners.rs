@@ -76,7 +76,7 @@ on_both! {
         let store = world(empty).await;
         let off = |n| Tenant { partner_access: Access::Off, ..tenant(customer(n)) };
         let suspended = |n| Tenant { status: TenantStatus::Suspended, ..tenant(customer(n)) };
-        let assigned = |to| Conditions { assigned_to: vec![to], ..Conditions::default() };
+        let assigned = |to| Conditions { assigned_to: Some(vec![to]), ..Conditions::default() };
         let cases = [
             (tenant(customer(2)), Relationship { access: Access::Restricted, ..edge(2) }),
             (tenant(customer(3)), Relationship { access: Access::Off, ..edge(3) }),

@@ -2,6 +2,8 @@
 //! real processes.
 
 mod active_tenant;
+mod agreements;
+mod any_sequence;
 mod audit_log;
 mod customer_control;
 mod invitation;

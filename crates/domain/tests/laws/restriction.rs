@@ -1,6 +1,8 @@
 //! Everything that somebody can do to give less: each changes one thing, on one side.
 
-use procura_domain::{Access, Permissions, Relationship, RelationshipState, TenantStatus};
+use procura_domain::{
+    Access, Permissions, Relationship, RelationshipState, TenantStatus, hours::Hours,
+};
 use procura_token::Ts;
 use proptest::sample::Index;
 
@@ -27,6 +29,15 @@ fn without(set: &Permissions, draw: Draw) -> Permissions {
 fn sooner(end: &mut Option<Ts>, world_now: Ts, draw: Draw) {
     let other = Ts(world_now.0 + draw.2);
     *end = Some(end.map_or(other, |end| end.min(other)));
+}
+
+/// A list where there was none, or one that is shorter.
+fn fewer<T>(list: &mut Option<Vec<T>>, one: T, draw: Draw) {
+    match list {
+        None => *list = Some(vec![one]),
+        Some(list) if list.is_empty() => {}
+        Some(list) => drop(list.remove(draw.1.index(list.len()))),
+    }
 }
 
 macro_rules! restrictions {
@@ -119,20 +130,20 @@ restrictions! {
         edge.conditions.max_age_secs = Some(held.map_or(asked, |held| held.min(asked)));
     });
     "assign other people" => |w, d| at_edge!(w, d, |edge| {
-        let people = &mut edge.conditions.assigned_to;
-        if people.is_empty() {
-            people.push(*d.1.get(&users()));
-        } else if people.len() > 1 {
-            // The last one cannot be taken off the list: an empty list is no list.
-            people.remove(d.1.index(people.len()));
-        }
+        fewer(&mut edge.conditions.assigned_to, *d.1.get(&users()), d);
     });
     "trust fewer providers" => |w, d| at_edge!(w, d, |edge| {
-        let idps = &mut edge.conditions.trusted_idps;
-        if idps.is_empty() {
-            idps.push(if d.1.index(2) == 0 { "corp" } else { "home" }.to_owned());
-        } else if idps.len() > 1 {
-            idps.remove(d.1.index(idps.len()));
+        let one = if d.1.index(2) == 0 { "corp" } else { "home" };
+        fewer(&mut edge.conditions.trusted_idps, one.to_owned(), d);
+    });
+    "admit fewer networks" => |w, d| at_edge!(w, d, |edge| {
+        fewer(&mut edge.conditions.networks, "10.1.0.0/16".parse().unwrap(), d);
+    });
+    "open for fewer hours" => |w, d| at_edge!(w, d, |edge| {
+        match &mut edge.conditions.hours {
+            Some(hours) if hours.windows.is_empty() => {}
+            Some(hours) => drop(hours.windows.remove(d.1.index(hours.windows.len()))),
+            none => *none = Some(Hours { utc_offset_minutes: 0, windows: Vec::new() }),
         }
     });
     "demand a purpose" => |w, d| at_edge!(w, d, |edge| edge.conditions.require_purpose = true);

@@ -3,14 +3,17 @@
 //!
 //! The strategies are boxed one by one: unboxed, their one type would not fit on a test's stack.
 
+use ipnet::IpNet;
 use procura_domain::{
     Access, Facts, Limits, Mandate, Permissions, Refusal, Relationship, RelationshipKind,
     RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish, decide,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
+    hours::{Day, Hours, Window},
     relationship::{Approval, Conditions, Origin, Side},
 };
 use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 use proptest::{
+    collection::vec as vec_of,
     prelude::*,
     sample::{Index, select, subsequence},
 };
@@ -126,23 +129,49 @@ fn maybe<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![odds - 1 => Just(None), 1 => some.prop_map(Some)].boxed()
 }
 
+/// Networks that overlap, hold each other, or hold nobody.
+pub fn networks() -> BoxedStrategy<Vec<IpNet>> {
+    let all = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "192.0.2.0/24", "2001:db8::/32", "::/0"];
+    subsequence(all.map(|text| text.parse().unwrap()).to_vec(), 0..=4).boxed()
+}
+
+/// Hours of whole days, or of parts of them, east and west.
+pub fn hours() -> BoxedStrategy<Hours> {
+    let window = (subsequence(Day::ALL.to_vec(), 1..=7), 0_u32..24, 1_u32..=24).prop_map(
+        |(days, from, length)| Window {
+            days,
+            from: format!("{from:02}:00").parse().unwrap(),
+            to: format!("{:02}:00", (from + length).min(24)).parse().unwrap(),
+        },
+    );
+    (-14_i32..=14, vec_of(window, 1..4))
+        .prop_map(|(offset, windows)| Hours { utc_offset_minutes: offset * 60, windows })
+        .boxed()
+}
+
 fn conditions() -> BoxedStrategy<Conditions> {
     let acr = select(ACRS).prop_map(String::from);
-    let idps = subsequence(vec!["corp".to_owned(), "home".to_owned()], 1..=2);
-    let people = subsequence(users().to_vec(), 1..=3);
+    let idps = subsequence(vec!["corp".to_owned(), "home".to_owned()], 0..=2);
+    let people = subsequence(users().to_vec(), 0..=3);
     (
         maybe(4, acr),
         maybe(4, 0_i64..4000),
         maybe(5, idps),
         maybe(5, people),
+        maybe(5, networks()),
+        maybe(5, hours()),
         mostly(5, false, vec![true]),
     )
-        .prop_map(|(min_acr, max_age_secs, idps, people, require_purpose)| Conditions {
-            min_acr,
-            max_age_secs,
-            trusted_idps: idps.unwrap_or_default(),
-            assigned_to: people.unwrap_or_default(),
-            require_purpose,
+        .prop_map(|(min_acr, max_age_secs, idps, people, networks, hours, require_purpose)| {
+            Conditions {
+                min_acr,
+                max_age_secs,
+                trusted_idps: idps,
+                assigned_to: people,
+                networks,
+                hours,
+                require_purpose,
+            }
         })
         .boxed()
 }
@@ -185,6 +214,7 @@ fn edge(
             suspended_by: life.1,
             starts_at: life.2,
             ends_at: life.3,
+            renews_for_days: None,
             access: power.2,
             approval: power.3,
             conditions: power.4,
@@ -258,8 +288,9 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
         }),
         mostly(8, Some(0), vec![None, Some(30), Some(4000)]),
         mostly(2, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
+        mostly(4, Some("10.1.2.3"), vec![None, Some("192.0.2.9"), Some("2001:db8::1")]),
     )
-        .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp)| Wish {
+        .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp, ip)| Wish {
             user: users()[0],
             home: HOME,
             target,
@@ -269,6 +300,7 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
             acr,
             auth_time: age.map(|age: i64| now.plus_secs(-age)),
             idp,
+            ip: ip.map(|ip: &str| ip.parse().unwrap()),
         })
         .boxed()
 }

@@ -17,7 +17,7 @@ use procura_domain::{
 use crate::{
     catalogue::{Bits, Catalogue},
     odometer::Odometer,
-    world::{Edge, Ends, Found, Listed, Set, World},
+    world::{Edge, Ends, Found, Listed, Set, Week, World},
 };
 
 pub type Product = fn(&mut Odometer) -> World;
@@ -26,6 +26,7 @@ pub const PRODUCTS: &[(&str, Product)] = &[
     ("edge", edge),
     ("before", before),
     ("conditions", conditions),
+    ("place and hours", place_and_hours),
     ("permissions", permissions),
     ("two edges", two_edges),
     ("time", time),
@@ -153,6 +154,34 @@ fn conditions(pick: &mut Odometer) -> World {
         idp: pick.pick(&[None, Some("home"), Some("elsewhere")]),
         purpose: pick.pick(BOTH),
         user_roles: pick.pick(&[&[UserRole::PartnerAdmin, UserRole::TenantAdmin], &[]]),
+        asked: pick.pick(&[None, SHARED.asked[3]]),
+        edges: [Some(edge), None],
+        ..World::open()
+    }
+}
+
+/// From where and when, against what is demanded before and after it.
+fn place_and_hours(pick: &mut Odometer) -> World {
+    let mut edge = Edge::open(pick.pick(KINDS));
+    edge.networks = pick.pick(&[Listed::Nobody, Listed::Me, Listed::Another]);
+    edge.hours = pick.pick(&[Week::Unbounded, Week::Always, Week::OtherDays, Week::ClosesSoon]);
+    edge.min_acr = pick.pick(&[None, Some("urn:procura:acr:phr")]);
+    edge.assigned = pick.pick(&[Listed::Nobody, Listed::Another]);
+    edge.purpose = pick.pick(BOTH);
+    edge.approval = pick.pick(Approval::ALL);
+    edge.over = pick.pick(&[None, Some(60 * SECOND), Some(200 * SECOND)]);
+    World {
+        ip: pick.pick(&[
+            Some("10.1.2.3"),
+            Some("::ffff:10.1.2.3"),
+            Some("10.2.2.3"),
+            Some("2001:db8::1"),
+            None,
+        ]),
+        acr: pick.pick(&[Some("urn:procura:acr:phr"), Some("urn:procura:acr:pwd")]),
+        purpose: pick.pick(BOTH),
+        ttl: pick.pick(&[300, 100]),
+        user_roles: &[UserRole::PartnerAdmin, UserRole::TenantAdmin],
         asked: pick.pick(&[None, SHARED.asked[3]]),
         edges: [Some(edge), None],
         ..World::open()

@@ -9,7 +9,7 @@ use procura_domain::{
 
 use crate::{
     catalogue::{Bits, Catalogue},
-    world::{Edge, Ends, Found, Listed, World},
+    world::{Edge, Ends, Found, Listed, Week, World},
 };
 
 /// What the oracle grants.
@@ -53,6 +53,8 @@ const AT_EDGE: &[AtEdge] = &[
     (Refusal::NotAssigned,            |_, e| e.assigned == Listed::Another),
     (Refusal::IdpNotTrusted,          |w, e| !is_idp_trusted(w, e)),
     (Refusal::StepUpRequired,         |w, e| is_login_weak(w, e) || is_login_old(w, e)),
+    (Refusal::NetworkNotAdmitted,     |w, e| !is_place_admitted(w, e)),
+    (Refusal::OutsideHours,           |_, e| e.hours == Week::OtherDays),
     (Refusal::PurposeRequired,        |w, e| e.purpose && !w.purpose),
     (Refusal::ApprovalRequired,       |_, e| e.approval == Approval::EachTime),
 ];
@@ -76,6 +78,15 @@ fn is_idp_trusted(world: &World, edge: &Edge) -> bool {
         Listed::Nobody => true,
         Listed::Me => world.idp == Some("home"),
         Listed::Another => false,
+    }
+}
+
+/// The only address inside of the networks is the usual one.
+fn is_place_admitted(world: &World, edge: &Edge) -> bool {
+    match edge.networks {
+        Listed::Nobody => true,
+        Listed::Me => world.ip == Some("10.1.2.3") || world.ip == Some("::ffff:10.1.2.3"),
+        Listed::Another => world.ip == Some("2001:db8::1"),
     }
 }
 
@@ -134,7 +145,9 @@ fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize
     bounds.extend(edge.over);
     let delegation = bounds.iter().min().copied().unwrap_or_default();
     let ttl = if world.ttl > 900 { 900 } else { world.ttl.max(0) } * 1_000_000;
-    let end = world.now + delegation.min(ttl);
+    // 01:57:00 is 119.5 seconds after now.
+    let closing = if edge.hours == Week::ClosesSoon { 119_500_000 } else { i64::MAX };
+    let end = world.now + delegation.min(ttl).min(closing);
     let token_end = end - end % 1_000_000;
     if token_end <= world.now {
         return Err((AT_EDGE.len() + 1, Refusal::NoTimeLeft));

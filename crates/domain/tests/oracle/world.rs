@@ -1,10 +1,12 @@
 //! One case of the enumeration: plain values, no sets and no ids. The oracle reads them as they
 //! stand; [`World::put`] turns them into what `decide` reads.
 
+use ipnet::IpNet;
 use procura_domain::{
     Access, Facts, Limits, Permissions, Relationship, RelationshipKind, RelationshipRole,
     RelationshipState, TenantStatus, UserRole, Wish,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
+    hours::{Day, Hours, Window},
     relationship::{Approval, Conditions, Origin, Side},
 };
 use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
@@ -45,6 +47,16 @@ pub enum Listed {
     Another,
 }
 
+/// Hours of the week, as they lie around [`World::open`]'s instant: a Friday, 01:55:00.5 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Week {
+    Unbounded,
+    Always,
+    OtherDays,
+    /// Closes two minutes after the minute in which now is.
+    ClosesSoon,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
@@ -70,6 +82,8 @@ pub struct Edge {
     pub max_age: Option<i64>,
     pub assigned: Listed,
     pub trusted_idps: Listed,
+    pub networks: Listed,
+    pub hours: Week,
     pub purpose: bool,
 }
 
@@ -97,6 +111,7 @@ pub struct World {
     pub acr: Option<&'static str>,
     pub auth_age: Option<i64>,
     pub idp: Option<&'static str>,
+    pub ip: Option<&'static str>,
     pub ttl: i64,
     pub now: i64,
 }
@@ -132,6 +147,7 @@ impl World {
             acr: Some("urn:procura:acr:phr"),
             auth_age: Some(0),
             idp: None,
+            ip: Some("10.1.2.3"),
             ttl: 300,
             now: 1_763_690_100_500_000,
         }
@@ -150,6 +166,7 @@ impl World {
             acr: self.acr.map(Into::into),
             auth_time: self.auth_age.map(|age| at(-age)),
             idp: self.idp.map(Into::into),
+            ip: self.ip.map(|ip| ip.parse().unwrap()),
         };
         let target = match self.found {
             Found::Nothing => None,
@@ -214,26 +231,49 @@ impl World {
             suspended_by: edge.suspended_by,
             starts_at: edge.starts.map(|offset| Ts(self.now + offset)),
             ends_at: edge.over.map(|offset| Ts(self.now + offset)),
+            renews_for_days: None,
             access: edge.access,
             approval: edge.approval,
             conditions: Conditions {
                 min_acr: edge.min_acr.map(Into::into),
                 max_age_secs: edge.max_age,
                 trusted_idps: match edge.trusted_idps {
-                    Listed::Nobody => vec![],
-                    Listed::Me => vec!["corp".into(), "home".into()],
-                    Listed::Another => vec!["corp".into()],
+                    Listed::Nobody => None,
+                    Listed::Me => Some(vec!["corp".into(), "home".into()]),
+                    Listed::Another => Some(vec!["corp".into()]),
                 },
                 assigned_to: match edge.assigned {
-                    Listed::Nobody => vec![],
-                    Listed::Me => vec![ANOTHER, ME],
-                    Listed::Another => vec![ANOTHER],
+                    Listed::Nobody => None,
+                    Listed::Me => Some(vec![ANOTHER, ME]),
+                    Listed::Another => Some(vec![ANOTHER]),
+                },
+                networks: match edge.networks {
+                    Listed::Nobody => None,
+                    Listed::Me => Some(networks(&["192.0.2.0/24", "10.1.0.0/16"])),
+                    Listed::Another => Some(networks(&["192.0.2.0/24", "::/0"])),
+                },
+                hours: match edge.hours {
+                    Week::Unbounded => None,
+                    Week::Always => Some(hours(Day::ALL, "00:00", "24:00")),
+                    Week::OtherDays => {
+                        Some(hours(&[Day::Thursday, Day::Saturday], "00:00", "24:00"))
+                    }
+                    Week::ClosesSoon => Some(hours(&[Day::Friday], "01:00", "01:57")),
                 },
                 require_purpose: edge.purpose,
             },
             version: 1,
         }
     }
+}
+
+fn networks(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn hours(days: &[Day], from: &str, to: &str) -> Hours {
+    let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+    Hours { utc_offset_minutes: 0, windows: vec![Window { days: days.to_vec(), from, to }] }
 }
 
 impl Edge {
@@ -254,6 +294,8 @@ impl Edge {
             max_age: None,
             assigned: Listed::Nobody,
             trusted_idps: Listed::Nobody,
+            networks: Listed::Nobody,
+            hours: Week::Unbounded,
             purpose: false,
         }
     }

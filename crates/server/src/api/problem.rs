@@ -117,6 +117,11 @@ impl From<Error> for Problem {
             Error::Conflict => {
                 Self::new(StatusCode::CONFLICT, "conflict", "It exists already or was changed.")
             }
+            Error::Stale => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "It was changed since you looked at it.",
+            ),
             Error::Busy => Self::UNAVAILABLE,
             Error::TooManyFailures { wait_secs } => Self {
                 retry_after: Some(wait_secs),

@@ -3,21 +3,23 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::StatusCode,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use procura_domain::{Access, Permissions, RelationshipRole, relationship::Step};
+use procura_domain::{Access, Caller, Relationship, relationship::Step};
 use procura_issuer::{
     Call,
-    relationships::{Changed, Request, Terms},
+    agreements::{Outcome, Patch, Wanted},
+    relationships::{Changed, Request},
 };
-use procura_token::RelationshipId;
+use procura_token::{RelationshipId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     api::{
         caller::{Changing, Person},
-        input::{Body, OptionalBody, time, word},
+        input::{Body, OptionalBody},
         problem::Problem,
         view,
     },
@@ -34,16 +36,32 @@ pub async fn customers(
     Ok(Json(links.iter().map(|link| view::customer(link, now)).collect()))
 }
 
-/// The body of a request.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Members that a body may have beside the terms of the relationship, which the verb reads.
+#[derive(Debug, Default, Deserialize)]
 pub struct Asked {
-    partner_code: String,
-    access_role: Option<String>,
-    custom_permissions: Option<String>,
-    starts_at: Option<String>,
-    ends_at: Option<String>,
+    partner_code: Option<String>,
+    access: Option<Access>,
     reason: Option<String>,
+    #[serde(flatten)]
+    terms: Patch,
+}
+
+impl Asked {
+    /// No member but the terms, and these that the route knows.
+    fn only(self, known: &[&'static str]) -> Result<Self, Problem> {
+        let given = [
+            ("partner_code", self.partner_code.is_some()),
+            ("access", self.access.is_some()),
+            ("reason", self.reason.is_some()),
+        ];
+        if given.iter().any(|(name, is_given)| *is_given && !known.contains(name)) {
+            return Err(Problem::invalid("body"));
+        }
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > 500) {
+            return Err(Problem::invalid("reason"));
+        }
+        Ok(self)
+    }
 }
 
 /// `POST /api/v1/partner/relationships`
@@ -51,21 +69,15 @@ pub async fn request(
     State(app): State<App>,
     Changing(call): Changing,
     Body(asked): Body<Asked>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    if asked.reason.as_ref().is_some_and(|reason| reason.len() > 500) {
-        return Err(Problem::invalid("reason"));
-    }
+) -> Result<(StatusCode, Response), Problem> {
+    let asked = asked.only(&["partner_code", "reason"])?;
     let request = Request {
-        access_role: word(asked.access_role.as_deref(), "access_role")?,
-        custom_permissions: word(asked.custom_permissions.as_deref(), "custom_permissions")?,
-        starts_at: time(asked.starts_at.as_deref(), "starts_at")?,
-        ends_at: time(asked.ends_at.as_deref(), "ends_at")?,
-        partner_code: asked.partner_code,
+        partner_code: asked.partner_code.ok_or(Problem::invalid("partner_code"))?,
+        terms: asked.terms,
         reason: asked.reason,
     };
     let made = app.issuer().request_relationship(&call, request).await?;
-    let now = app.issuer().environment().now();
-    Ok((StatusCode::CREATED, Json(view::relationship(&made, &call.caller, now))))
+    Ok((StatusCode::CREATED, shown(&app, &call.caller, &made)))
 }
 
 /// `GET /api/v1/partner/relationships/{id}`
@@ -73,36 +85,103 @@ pub async fn find(
     State(app): State<App>,
     Person(caller): Person,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let found = app.issuer().find_relationship(&caller, parse(&id)?).await?;
-    Ok(Json(view::relationship(&found, &caller, app.issuer().environment().now())))
+    let proposal = app.issuer().find_proposal(&caller, &found).await?;
+    let now = app.issuer().environment().now();
+    let mut body = view::relationship(&found, &caller, now);
+    if let (Some(proposal), Some(body)) = (proposal, body.as_object_mut()) {
+        body.insert("proposal".into(), view::proposal(&proposal));
+    }
+    Ok(tagged(found.version, body))
 }
 
-/// The body of a switch.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Switch {
-    access: Access,
+/// `GET /api/v1/partner/relationships/{id}/history`
+pub async fn history(
+    State(app): State<App>,
+    Person(caller): Person,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let (edge, versions) = app.issuer().list_versions(&caller, parse(&id)?).await?;
+    Ok(Json(versions.iter().map(|version| view::version(version, &edge, &caller)).collect()))
 }
 
-/// `PATCH /api/v1/partner/relationships/{id}`
-pub async fn switch(
+/// `PATCH /api/v1/partner/relationships/{id}`: a JSON merge patch of terms, or the switch.
+pub async fn change(
     State(app): State<App>,
     Changing(call): Changing,
     Path(id): Path<String>,
-    Body(switch): Body<Switch>,
-) -> Result<Json<Value>, Problem> {
-    let change = app.issuer().switch_relationship(&call, parse(&id)?, switch.access).await?;
-    Ok(Json(view::changed(&change, &call.caller, app.issuer().environment().now())))
+    Body(asked): Body<Asked>,
+) -> Result<(StatusCode, Response), Problem> {
+    let asked = asked.only(&["access", "reason"])?;
+    if asked.access.is_none() && asked.terms.is_empty() {
+        return Err(Problem::invalid("body"));
+    }
+    let wanted = Wanted { terms: asked.terms, access: asked.access, reason: asked.reason };
+    changed_terms(&app, &call, &id, wanted).await
 }
 
-/// The body of an approval.
-#[derive(Debug, Default, Deserialize)]
+/// The body of an extension.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Approval {
-    access_role: Option<RelationshipRole>,
-    custom_permissions: Option<Permissions>,
-    ends_at: Option<String>,
+pub struct Extension {
+    ends_at: String,
+    reason: Option<String>,
+}
+
+/// `POST /api/v1/partner/relationships/{id}/extend`
+pub async fn extend(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Path(id): Path<String>,
+    Body(asked): Body<Extension>,
+) -> Result<(StatusCode, Response), Problem> {
+    let terms = Patch::from_iter([("ends_at".to_owned(), Value::from(asked.ends_at))]);
+    let asked = Asked { reason: asked.reason, terms, ..Asked::default() }.only(&["reason"])?;
+    let wanted = Wanted { terms: asked.terms, access: None, reason: asked.reason };
+    changed_terms(&app, &call, &id, wanted).await
+}
+
+async fn changed_terms(
+    app: &App,
+    call: &Call,
+    id: &str,
+    wanted: Wanted,
+) -> Result<(StatusCode, Response), Problem> {
+    let now = app.issuer().environment().now();
+    Ok(match app.issuer().change_terms(call, parse(id)?, wanted).await? {
+        Outcome::Changed(change) => {
+            let body = view::changed(&change, &call.caller, now);
+            (StatusCode::OK, tagged(change.relationship.version, body))
+        }
+        Outcome::Proposed(edge, proposal) => {
+            let mut body = view::relationship(&edge, &call.caller, now);
+            if let Some(body) = body.as_object_mut() {
+                body.insert("proposal".into(), view::proposal(&proposal));
+            }
+            (StatusCode::ACCEPTED, tagged(edge.version, body))
+        }
+    })
+}
+
+/// The body of an assignment; `null`: everybody with a fitting role.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    #[serde(deserialize_with = "Option::deserialize")]
+    user_ids: Option<Vec<UserId>>,
+}
+
+/// `PUT /api/v1/partner/relationships/{id}/assigned-people`
+pub async fn assign(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Path(id): Path<String>,
+    Body(assigned): Body<Assignment>,
+) -> Result<Response, Problem> {
+    let change = app.issuer().assign_people(&call, parse(&id)?, assigned.user_ids).await?;
+    let body = view::changed(&change, &call.caller, app.issuer().environment().now());
+    Ok(tagged(change.relationship.version, body))
 }
 
 /// `POST /api/v1/partner/relationships/{id}/approve`
@@ -110,16 +189,10 @@ pub async fn approve(
     State(app): State<App>,
     Changing(call): Changing,
     Path(id): Path<String>,
-    OptionalBody(approval): OptionalBody<Approval>,
-) -> Result<Json<Value>, Problem> {
-    let terms = Terms {
-        ends_at: time(approval.ends_at.as_deref(), "ends_at")?,
-        access_role: approval.access_role,
-        custom_permissions: approval.custom_permissions,
-    };
-    let change = app.issuer().step_relationship(&call, parse(&id)?, Step::Approve, terms).await?;
-    let now = app.issuer().environment().now();
-    Ok(Json(view::relationship(&change.relationship, &call.caller, now)))
+    OptionalBody(less): OptionalBody<Patch>,
+) -> Result<Response, Problem> {
+    let change = app.issuer().step_relationship(&call, parse(&id)?, Step::Approve, &less).await?;
+    Ok(shown(&app, &call.caller, &change.relationship))
 }
 
 /// `POST /api/v1/partner/relationships/{id}/{decline,withdraw,suspend,resume}`
@@ -127,17 +200,17 @@ pub async fn step(
     State(app): State<App>,
     Changing(call): Changing,
     Path((id, step)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let step: Step = step.parse().map_err(|_| Problem::NOT_FOUND)?;
     if matches!(step, Step::Approve | Step::End) {
         return Err(Problem::NOT_FOUND);
     }
     let change = take(&app, &call, &id, step).await?;
-    let now = app.issuer().environment().now();
     if step == Step::Suspend {
-        return Ok(Json(view::changed(&change, &call.caller, now)));
+        let body = view::changed(&change, &call.caller, app.issuer().environment().now());
+        return Ok(tagged(change.relationship.version, body));
     }
-    Ok(Json(view::relationship(&change.relationship, &call.caller, now)))
+    Ok(shown(&app, &call.caller, &change.relationship))
 }
 
 /// `DELETE /api/v1/partner/relationships/{id}`
@@ -145,13 +218,23 @@ pub async fn end(
     State(app): State<App>,
     Changing(call): Changing,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let change = take(&app, &call, &id, Step::End).await?;
-    Ok(Json(view::changed(&change, &call.caller, app.issuer().environment().now())))
+    let body = view::changed(&change, &call.caller, app.issuer().environment().now());
+    Ok(tagged(change.relationship.version, body))
 }
 
 async fn take(app: &App, call: &Call, id: &str, step: Step) -> Result<Changed, Problem> {
-    Ok(app.issuer().step_relationship(call, parse(id)?, step, Terms::default()).await?)
+    Ok(app.issuer().step_relationship(call, parse(id)?, step, &Patch::new()).await?)
+}
+
+fn shown(app: &App, caller: &Caller, edge: &Relationship) -> Response {
+    tagged(edge.version, view::relationship(edge, caller, app.issuer().environment().now()))
+}
+
+/// With the version as a tag for `If-Match`.
+fn tagged(version: i64, body: Value) -> Response {
+    ([(header::ETAG, format!("\"{version}\""))], Json(body)).into_response()
 }
 
 /// A malformed id names nothing.

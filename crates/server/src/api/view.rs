@@ -1,8 +1,13 @@
 //! What the API shows of things: the JSON shapes of docs/API.md.
 
-use procura_domain::{Caller, Relationship, relationship::Side};
+use procura_domain::{Caller, Relationship, Terms, relationship::Side};
 use procura_issuer::{relationships::Changed, revoke::Revoked};
-use procura_store::{audit::Listed, relationships::Link, users::User};
+use procura_store::{
+    agreements::{Proposal, Version},
+    audit::Listed,
+    relationships::Link,
+    users::User,
+};
 use procura_token::Ts;
 use serde_json::{Value, json};
 
@@ -28,7 +33,38 @@ pub(crate) fn relationship(r: &Relationship, caller: &Caller, now: Ts) -> Value 
         "access": r.access,
         "starts_at": time(r.starts_at),
         "ends_at": time(r.ends_at),
+        "renews_for_days": r.renews_for_days,
+        "approval": r.approval,
+        "conditions": Terms::of(r).conditions,
+        "assigned_to": r.conditions.assigned_to,
         "version": r.version,
+    })
+}
+
+/// What the partner asks for while the relationship goes on.
+pub(crate) fn proposal(proposal: &Proposal) -> Value {
+    json!({
+        "terms": proposal.terms,
+        "reason": proposal.reason,
+        "proposed_by": proposal.user,
+        "proposed_at": proposal.proposed_at.rfc3339(),
+        "expires_at": proposal.expires_at.rfc3339(),
+    })
+}
+
+/// A version, as the caller may see it: the partner learns of the other side only what changed.
+pub(crate) fn version(version: &Version, edge: &Relationship, caller: &Caller) -> Value {
+    let is_partner = caller.tenant == edge.partner;
+    let is_shown = !is_partner || version.side == Some(Side::Partner);
+    // Whoever runs the deployment is nobody's colleague.
+    let is_person_shown = is_shown && version.side != Some(Side::Operator);
+    json!({
+        "version": version.version,
+        "at": version.at.rfc3339(),
+        "action": version.action,
+        "side": version.side.filter(|_| is_shown),
+        "user_id": version.user.filter(|_| is_person_shown),
+        "changes": version.changes,
     })
 }
 

@@ -1,0 +1,339 @@
+//! What two tenants agreed on, as it changes: narrower terms hold at once, wider ones that the partner
+//! asks for wait for the customer while the old ones go on.
+
+use procura_domain::{
+    Access, Caller, Relationship, RelationshipState, Terms, UserRole,
+    relationship::{Phase, Side, Step},
+    terms::Direction,
+};
+use procura_store::{
+    Tx,
+    agreements::{Proposal, Version},
+};
+use procura_token::{RelationshipId, Ts, UserId};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Call, Error, Issuer, Result,
+    relationships::{Change, Changed},
+};
+
+/// A request or a proposal that nobody answers is refused after so long.
+pub(crate) const UNANSWERED_SECS: i64 = 30 * 86_400;
+/// The members of terms that can be changed, by their names in the API.
+const MEMBERS: [&str; 7] = [
+    "access_role",
+    "custom_permissions",
+    "starts_at",
+    "ends_at",
+    "renews_for_days",
+    "approval",
+    "conditions",
+];
+
+/// Changed members of terms, as a JSON merge patch (RFC 7396); the others stay.
+pub type Patch = Map<String, Value>;
+
+/// What somebody asks to change.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Other terms.
+    pub terms: Patch,
+    /// Another position of the switch; only the customer's to move.
+    pub access: Option<Access>,
+    /// Shown to the customer, where the customer has to agree.
+    pub reason: Option<String>,
+}
+
+/// What became of it.
+pub enum Outcome {
+    /// It holds.
+    Changed(Changed),
+    /// It waits for the customer; the relationship goes on as it is.
+    Proposed(Relationship, Box<Proposal>),
+}
+
+impl Issuer {
+    /// Changes terms, or asks the customer to. The customer may change what it gave in either
+    /// direction; partner and operator may take away; only the partner may ask for more.
+    pub async fn change_terms(
+        &self,
+        call: &Call,
+        id: RelationshipId,
+        wanted: Wanted,
+    ) -> Result<Outcome> {
+        let mut tx = self.begin_urgent_for(call).await?;
+        let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
+        let side = call.caller.step(&before)?.side();
+        call.expect(before.version)?;
+        let now = tx.now();
+        let phase = before.phase(now);
+        if !before.state.is_live() || phase == Phase::Expired {
+            return Err(Error::WrongState(phase.as_str()));
+        }
+        // No setting of partner or operator takes the customer's switch away, or turns it on.
+        if wanted.access.is_some() && side != Side::Customer {
+            return Err(Error::Forbidden);
+        }
+        let terms = patched(&Terms::of(&before), &wanted.terms)?;
+        let direction = Terms::of(&before).direction_to(&terms);
+        if direction != Direction::Same
+            && let Some(fault) = terms.fault(now)
+        {
+            return Err(Error::Invalid(fault));
+        }
+        let is_request = before.state == RelationshipState::Requested;
+        match (side, direction) {
+            // What was asked for is answered with approve or decline; and it may not grow after the
+            // customer has read it.
+            (Side::Customer, Direction::Narrower | Direction::Wider) if is_request => {
+                return Err(Error::WrongState(phase.as_str()));
+            }
+            (Side::Partner, Direction::Wider) if is_request => return Err(Error::Forbidden),
+            (Side::Partner, Direction::Wider) => {
+                return self.propose(tx, call, before, (terms, wanted.reason)).await;
+            }
+            (Side::Operator, Direction::Wider) => return Err(Error::Forbidden),
+            _ => {}
+        }
+        let access = wanted.access.unwrap_or(before.access);
+        let after = Relationship { access, ..terms.put(&before) };
+        if after == before {
+            return Ok(Outcome::Changed(Changed { relationship: before, revoked: None }));
+        }
+        let action = if direction == Direction::Same {
+            "relationship.access"
+        } else {
+            "relationship.change"
+        };
+        let change = Change { action, before: &before, after };
+        self.change(tx, call, change).await.map(Outcome::Changed)
+    }
+
+    async fn propose(
+        &self,
+        mut tx: Tx,
+        call: &Call,
+        edge: Relationship,
+        (terms, reason): (Terms, Option<String>),
+    ) -> Result<Outcome> {
+        let proposal = Proposal {
+            relationship: edge.id,
+            terms,
+            reason,
+            user: Some(call.caller.user),
+            proposed_at: tx.now(),
+            expires_at: tx.now().plus_secs(UNANSWERED_SECS),
+        };
+        tx.put_proposal(&proposal).await?;
+        self.audit_step(&mut tx, call, "relationship.propose", &edge)?;
+        tx.commit().await?;
+        Ok(Outcome::Proposed(edge, Box::new(proposal)))
+    }
+
+    /// The answer to a proposal: the customer's yes, with all of it or less, or its no; or the
+    /// partner's second thought.
+    pub(crate) async fn answer_proposal(
+        &self,
+        mut tx: Tx,
+        call: &Call,
+        before: &Relationship,
+        (step, less): (Step, &Patch),
+    ) -> Result<Changed> {
+        let side = call.caller.step(before)?.side();
+        if !step.is_open_to(side) {
+            return Err(Error::Forbidden);
+        }
+        let phase = before.phase(tx.now());
+        let proposal = tx.find_proposal(before.id).await?;
+        let proposal = proposal.filter(|_| phase != Phase::Expired);
+        let proposal = proposal.ok_or(Error::WrongState(phase.as_str()))?;
+        tx.end_proposal(before.id).await?;
+        if step != Step::Approve {
+            self.audit_step(&mut tx, call, action(step), before)?;
+            tx.commit().await?;
+            return Ok(Changed { relationship: before.clone(), revoked: None });
+        }
+        let after = agreed(&proposal.terms, less, tx.now())?.put(before);
+        let change = Change { action: action(step), before, after };
+        self.change(tx, call, change).await
+    }
+
+    /// The partner says which of its people may enter; `None`: all with a fitting role.
+    pub async fn assign_people(
+        &self,
+        call: &Call,
+        id: RelationshipId,
+        people: Option<Vec<UserId>>,
+    ) -> Result<Changed> {
+        let mut tx = self.begin_urgent_for(call).await?;
+        let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
+        let permit = call.caller.step(&before)?;
+        if permit.side() != Side::Partner {
+            return Err(Error::Forbidden);
+        }
+        call.expect(before.version)?;
+        if !before.state.is_live() {
+            return Err(Error::WrongState(before.state.as_str()));
+        }
+        if people.as_ref().is_some_and(|people| people.len() > 1000) {
+            return Err(Error::Invalid("user_ids"));
+        }
+        let people = people.map(|mut people| {
+            people.sort_unstable();
+            people.dedup();
+            people
+        });
+        for user in people.iter().flatten() {
+            tx.find_user(permit.tenant(), *user).await?.ok_or(Error::Invalid("user_ids"))?;
+        }
+        let mut after = before.clone();
+        after.conditions.assigned_to = people;
+        if after == before {
+            return Ok(Changed { relationship: before, revoked: None });
+        }
+        let change = Change { action: "relationship.assign", before: &before, after };
+        self.change(tx, call, change).await
+    }
+
+    /// How a relationship came to be what it is, the first version first.
+    pub async fn list_versions(
+        &self,
+        caller: &Caller,
+        id: RelationshipId,
+    ) -> Result<(Relationship, Vec<Version>)> {
+        let edge = self.find_relationship(caller, id).await?;
+        let versions = self.0.store.list_versions(end_of(caller, &edge), id).await?;
+        Ok((edge, versions))
+    }
+
+    /// What waits for the customer's answer.
+    pub async fn find_proposal(
+        &self,
+        caller: &Caller,
+        edge: &Relationship,
+    ) -> Result<Option<Proposal>> {
+        caller.step(edge)?;
+        let now = self.0.environment.now();
+        Ok(self.0.store.find_proposal(end_of(caller, edge), edge.id, now).await?)
+    }
+
+    /// Keeps what a change did.
+    pub(crate) async fn keep_version(
+        &self,
+        tx: &mut Tx,
+        action: &str,
+        (before, after): (Option<&Relationship>, &Relationship),
+        by: Option<&Caller>,
+    ) -> Result<()> {
+        let side = by.and_then(|caller| caller.step(after).ok()).map(|permit| permit.side());
+        let version = Version {
+            relationship: after.id,
+            version: after.version,
+            at: tx.now(),
+            action: action.to_owned(),
+            side,
+            user: by.map(|caller| caller.user),
+            changes: changes(before, after),
+        };
+        Ok(tx.insert_version(&version).await?)
+    }
+}
+
+/// The side from which a caller looks; the operator looks from the customer's.
+fn end_of(caller: &Caller, edge: &Relationship) -> procura_token::TenantId {
+    let is_operator = caller.is(UserRole::SuperAdmin) && caller.tenant != edge.partner;
+    if is_operator { edge.customer } else { caller.tenant }
+}
+
+/// The name of a step in the audit log.
+pub(crate) const fn action(step: Step) -> &'static str {
+    match step {
+        Step::Approve => "relationship.approve",
+        Step::Decline => "relationship.decline",
+        Step::Withdraw => "relationship.withdraw",
+        Step::Suspend => "relationship.suspend",
+        Step::Resume => "relationship.resume",
+        Step::End => "relationship.end",
+    }
+}
+
+/// Terms as they were asked for, or with less; never with more.
+pub(crate) fn agreed(asked: &Terms, less: &Patch, now: Ts) -> Result<Terms> {
+    let terms = patched(asked, less)?;
+    if let Some(fault) = terms.fault(now) {
+        return Err(Error::Invalid(fault));
+    }
+    if terms.are_within(asked) {
+        return Ok(terms);
+    }
+    // Names the first member that asks for more by itself.
+    let is_more = |name: &&str| {
+        let one = less.get_key_value(*name).map(|(name, value)| (name.clone(), value.clone()));
+        patched(asked, &one.into_iter().collect()).is_ok_and(|terms| !terms.are_within(asked))
+    };
+    Err(Error::Invalid(MEMBERS.into_iter().find(is_more).unwrap_or("body")))
+}
+
+/// Terms with some members changed. `Invalid` names the member that cannot be read.
+pub(crate) fn patched(terms: &Terms, patch: &Patch) -> Result<Terms> {
+    let mut document = serde_json::to_value(terms).map_err(|_| Error::Broken)?;
+    let mut patched = terms.clone();
+    for (name, value) in patch {
+        let known = MEMBERS.into_iter().find(|member| member == name);
+        let name = known.ok_or(Error::Invalid("body"))?;
+        let member = document.get_mut(name).ok_or(Error::Broken)?;
+        merge(member, value);
+        patched = serde_json::from_value(document.clone()).map_err(|_| Error::Invalid(name))?;
+    }
+    // Whom the partner assigns is not agreed on.
+    if patched.conditions.assigned_to.is_some() {
+        return Err(Error::Invalid("conditions"));
+    }
+    // A role that is named takes the place of custom permissions, unless they are named as well.
+    if patch.contains_key("access_role") && !patch.contains_key("custom_permissions") {
+        patched.custom_permissions = None;
+    }
+    Ok(patched)
+}
+
+/// RFC 7396 §2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Some(object) = target.as_object_mut() else { return };
+    for (name, value) in members {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The members that differ, before and after.
+fn changes(before: Option<&Relationship>, after: &Relationship) -> Value {
+    let was = before.map(members).unwrap_or_default();
+    let changed = members(after).into_iter().filter_map(|(name, to)| {
+        let from = was.get(&name).cloned().unwrap_or(Value::Null);
+        (from != to).then(|| (name, json!({ "from": from, "to": to })))
+    });
+    changed.collect()
+}
+
+fn members(r: &Relationship) -> Map<String, Value> {
+    let terms = serde_json::to_value(Terms::of(r)).unwrap_or_default();
+    let mut members = match terms {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    members.insert("state".to_owned(), json!(r.state));
+    members.insert("access".to_owned(), json!(r.access));
+    members.insert("assigned_to".to_owned(), json!(r.conditions.assigned_to));
+    members
+}
