@@ -22,16 +22,23 @@ const ROOMS: &[Room] = &[
         package: "procura-store",
         knows: &["procura-domain", "procura-redis", "procura-token"],
     },
+    Room { folder: "outbound", package: "procura-outbound", knows: &[] },
     Room {
         folder: "issuer",
         package: "procura-issuer",
-        knows: &["procura-store", "procura-domain", "procura-token"],
+        knows: &["procura-outbound", "procura-store", "procura-domain", "procura-token"],
     },
     Room {
         folder: "server",
         package: "procura-server",
-        // The store too: the server opens it and hands it to the issuer.
-        knows: &["procura-issuer", "procura-store", "procura-domain", "procura-token"],
+        // The store and the outbound client too: the server sets them up for the issuer.
+        knows: &[
+            "procura-issuer",
+            "procura-outbound",
+            "procura-store",
+            "procura-domain",
+            "procura-token",
+        ],
     },
     Room {
         folder: "verify",
@@ -52,7 +59,10 @@ const TOUCHES: &[(&str, &[&str])] = &[
     ("hyper_util", &["server/src"]),
     ("prometheus_client", &["store/src", "issuer/src", "server/src"]),
     ("axum", &["server/src", "verify/src", "sample-isp/src"]),
-    ("reqwest", &["verify/src", "sample-isp/src"]),
+    ("reqwest", &["outbound/src", "verify/src", "sample-isp/src"]),
+    ("ipnet", &["outbound/src"]),
+    ("rustls", &["redis/src", "server/src"]),
+    ("tokio_rustls", &["server/src"]),
 ];
 
 const MOST_LINES: usize = 500;

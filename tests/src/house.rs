@@ -221,6 +221,11 @@ impl House {
         self.process.as_ref().expect("it runs").other_url("metrics")
     }
 
+    /// What it has said on standard error so far.
+    pub fn stderr(&self) -> String {
+        self.process.as_ref().expect("it runs").stderr()
+    }
+
     /// What was seeded.
     pub fn demo(&self) -> &Demo {
         &self.world.demo

@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod authority;
 mod browser;
 mod eventually;
 mod house;
@@ -26,6 +27,7 @@ mod scratch;
 mod token;
 
 pub use answer::Answer;
+pub use authority::{Authority, KeyKind};
 pub use browser::{Seen, browse};
 pub use eventually::eventually;
 pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura};

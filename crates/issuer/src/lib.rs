@@ -7,6 +7,7 @@ pub mod backup;
 pub mod calendar;
 pub mod callers;
 pub mod client_credentials;
+pub mod client_keys;
 pub mod clients;
 pub mod demo;
 pub mod environment;
@@ -36,6 +37,7 @@ pub mod verifiers;
 use std::{path::PathBuf, sync::Arc};
 
 use procura_domain::Limits;
+use procura_outbound::Outbound;
 use procura_store::{Store, verifiers::Leases};
 use procura_token::crypto::MacKey;
 
@@ -63,6 +65,8 @@ pub struct Settings {
     pub mail_dir: PathBuf,
     /// How long signing keys live.
     pub keys: rotation::Plan,
+    /// How what clients registered is called.
+    pub outbound: procura_outbound::Settings,
 }
 
 /// Where a request came from; it ends up in the audit log.
@@ -117,6 +121,8 @@ struct Inner {
     meters: meters::Meters,
     strangers: strangers::Strangers,
     leases: Leases,
+    outbound: Outbound,
+    client_keys: client_keys::Documents<serde_json::Value>,
 }
 
 impl Issuer {
@@ -128,6 +134,7 @@ impl Issuer {
         secrets: keys::Secrets,
     ) -> Result<Self> {
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
+        let outbound = Outbound::new(settings.outbound.clone());
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -144,6 +151,8 @@ impl Issuer {
             verifiers: verifiers::Registry::default(),
             meters: meters::Meters::default(),
             strangers,
+            outbound,
+            client_keys: client_keys::Documents::new(client_keys::key_set),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     metrics::Metrics, proxies::Proxies, readiness::Readiness, serve::Bounds, telemetry::Telemetry,
+    tls::Tls,
 };
 
 /// As many feeds are served at once; each is one connection.
@@ -31,6 +32,8 @@ pub struct Parts {
     pub telemetry: Option<Telemetry>,
     /// How much the public listener takes on.
     pub bounds: Bounds,
+    /// What ends its TLS, where it does so itself.
+    pub tls: Option<Tls>,
 }
 
 struct Inner {
@@ -100,6 +103,13 @@ impl App {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.parts.bounds.open()
+    }
+
+    /// When the certificate of the public listener expires, in seconds of the Unix epoch; 0 where it has
+    /// none.
+    #[must_use]
+    pub fn certificate_end(&self) -> i64 {
+        self.0.parts.tls.as_ref().map_or(0, Tls::not_after)
     }
 
     /// Open feeds.

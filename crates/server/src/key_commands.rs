@@ -139,7 +139,7 @@ fn with_issuer<F: Future<Output = Result<(), Failure>>>(
         let environment = Environment::default();
         let store = database::open(config, environment.now()).await?;
         let secrets = start::open_secrets(config, &store, &environment).await?;
-        let settings = start::settings(config, config.server.listen);
+        let settings = start::settings(config, config.server.listen)?;
         let issuer = Issuer::open(store.clone(), settings, environment, secrets)
             .await
             .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;

@@ -69,17 +69,24 @@ pub fn make_master_key(path: &Path) -> Result<(), Failure> {
 
 /// Reads a master key that nobody else can read.
 pub fn read_master_key(path: &Path) -> Result<MasterKey, Failure> {
+    let text = read_private(path, MAX_KEY_FILE_BYTES)?;
+    MasterKey::from_hex(&text)
+        .ok_or_else(|| Failure::of(&path.display().to_string(), "not 64 hex digits"))
+}
+
+/// Reads a file with a key that nobody else can read, up to so many bytes.
+pub fn read_private(path: &Path, most: u64) -> Result<Zeroizing<String>, Failure> {
     let fail = |why: &str| Failure::of(&path.display().to_string(), why);
     let mut file = File::open(path).map_err(|error| fail(&error.to_string()))?;
     // Asked of the open file, so that it cannot be another one.
     let mode = file.metadata().map_err(|error| fail(&error.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(fail("others can read the master key; it must have mode 0600"));
+        return Err(fail("others can read this key; the file must have mode 0600"));
     }
     let mut text = Zeroizing::new(String::new());
-    let mut limited = Read::by_ref(&mut file).take(MAX_KEY_FILE_BYTES);
+    let mut limited = Read::by_ref(&mut file).take(most);
     limited.read_to_string(&mut text).map_err(|error| fail(&error.to_string()))?;
-    MasterKey::from_hex(&text).ok_or_else(|| fail("not 64 hex digits"))
+    Ok(text)
 }
 
 /// Writes a file that only its owner can read; whole or not at all.

@@ -15,6 +15,7 @@ mod key_commands;
 mod keys;
 mod metrics;
 mod oauth;
+mod outbound;
 mod proxies;
 mod pulse;
 mod readiness;
@@ -24,6 +25,7 @@ mod routes;
 mod serve;
 mod start;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::Instant,
 };
 
@@ -92,17 +91,17 @@ impl Drop for UnderWay {
     }
 }
 
-/// A stream that keeps its pulse.
-pub struct Watched {
-    stream: TcpStream,
+/// A stream that keeps its pulse, as it is after TLS.
+pub struct Watched<S> {
+    stream: S,
     pulse: Arc<Pulse>,
     is_first: bool,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     /// Puts them together.
     #[must_use]
-    pub const fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
+    pub const fn new(stream: S, pulse: Arc<Pulse>) -> Self {
         Self { stream, pulse, is_first: true }
     }
 
@@ -114,7 +113,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -130,7 +129,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -10,6 +10,7 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep, timeout},
@@ -19,6 +20,7 @@ use tower::Service;
 use crate::{
     metrics::process::max_open_files,
     pulse::{Pulse, Watched},
+    tls::Tls,
 };
 
 /// A request's head must have come within this time.
@@ -70,8 +72,10 @@ impl Bounds {
 }
 
 /// Accepts connections until told to stop; returns when the last one has ended, at most `GRACE` later.
+/// Without `tls` they are plain.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     routes: Router,
     bounds: Bounds,
     mut stopping: watch::Receiver<bool>,
@@ -90,7 +94,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let one = Connection { peer, routes: routes.clone(), idle: bounds.idle };
-                tokio::spawn(one.run(stream, stopping.clone(), place));
+                tokio::spawn(one.run(stream, tls.clone(), stopping.clone(), place));
             }
             Err(error) => outlive(&error).await,
         }
@@ -127,12 +131,29 @@ impl Connection {
     async fn run(
         self,
         stream: TcpStream,
+        tls: Option<Tls>,
         mut stopping: watch::Receiver<bool>,
         _place: OwnedSemaphorePermit,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
+        let Some(tls) = tls else { return self.answer(stream, stopping).await };
+        let shaken = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => None,
+            shaken = tls.accept(stream) => shaken,
+        };
+        if let Some(stream) = shaken {
+            self.answer(stream, stopping).await;
+        }
+    }
+
+    async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        mut stopping: watch::Receiver<bool>,
+    ) {
         let pulse = Arc::new(Pulse::new());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
         let (peer, routes, ours) = (self.peer, self.routes, Arc::clone(&pulse));

@@ -18,11 +18,12 @@ use crate::{
     config::{Config, Log},
     database, demo,
     failure::Failure,
-    keys,
+    keys, outbound,
     proxies::Proxies,
     relay, routes,
     serve::{Bounds, GRACE, serve as serve_requests},
     telemetry::Telemetry,
+    tls::Tls,
 };
 
 /// A verifier that hears nothing for longer is on its own.
@@ -50,6 +51,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let data = config.server.data.clone();
     // Held until the end: the folder is ours alone.
     let _lock = keys::take_data_folder(&data)?;
+    let tls = Tls::open(&config.tls)?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .map_err(|error| Failure::of(&config.server.listen.to_string(), error))?;
@@ -58,7 +60,7 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let store = database::open(&config, environment.now()).await?;
     let secrets = open_secrets(&config, &store, &environment).await?;
     let is_first = store.is_empty().await.map_err(|error| Failure::of("database", error))?;
-    let settings = settings(&config, address);
+    let settings = settings(&config, address)?;
     let issuer = Issuer::open(store, settings, environment, secrets)
         .await
         .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
@@ -82,12 +84,16 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
         proxies: Proxies::new(&config.server)?,
         telemetry: telemetry.clone(),
         bounds: bounds.clone(),
+        tls: tls.clone(),
     };
     let app = App::new(parts);
     let private = start_private(&config, &app).await?;
-    println!("procura ready on http://{address}");
+    println!("procura ready on {}", url(&config, address));
     let app = routes::routes(app);
-    let server = tokio::spawn(serve_requests(listener, app, bounds, stopping.clone()));
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(tls.follow(issuer.environment().clone(), stopping.clone()));
+    }
+    let server = tokio::spawn(serve_requests(listener, tls, app, bounds, stopping.clone()));
     wait_for_signal().await?;
     stop.send_replace(true);
     // Feeds end at once; what else is under way may finish.
@@ -113,7 +119,7 @@ async fn start_private(config: &Config, app: &App) -> Result<Option<watch::Sende
     let bounds = Bounds::new(PRIVATE_CONNECTIONS, Duration::from_secs(config.limits.idle_secs));
     let (until, ended) = watch::channel(false);
     let routes = routes::private_routes(app.clone());
-    tokio::spawn(serve_requests(listener, routes, bounds, ended));
+    tokio::spawn(serve_requests(listener, None, routes, bounds, ended));
     println!("procura metrics on http://{address}");
     Ok(Some(until))
 }
@@ -132,18 +138,25 @@ pub async fn open_secrets(
         .map_err(|error| Failure::of("the keys cannot be opened", error))
 }
 
+/// Where the public listener is.
+fn url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_on() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
 /// How the issuer issues here; `address` makes its name where the configuration has none.
-pub fn settings(config: &Config, address: SocketAddr) -> Settings {
+pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failure> {
     let issuer = &config.server.issuer;
-    Settings {
-        issuer: if issuer.is_empty() { format!("http://{address}") } else { issuer.clone() },
+    Ok(Settings {
+        issuer: if issuer.is_empty() { url(config, address) } else { issuer.clone() },
         home_ttl_secs: config.tokens.home_ttl_secs,
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
         stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
         keys: config.keys.plan(),
-    }
+        outbound: outbound::settings(&config.outbound)?,
+    })
 }
 
 /// Reads the head from the database each second and hands it to the feeds. When it cannot be read

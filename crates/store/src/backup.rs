@@ -85,9 +85,19 @@ pub const TABLES: &[Table] = &[
     table("audit_checkpoints", "seq# statement"),
 ];
 
-/// What a backup leaves out: what lives for minutes and would be worth nothing after a restore. The
-/// head row stands in the manifest.
-pub const LEFT_OUT: &[&str] = &["interactions", "authorization_codes", "head", "verifiers"];
+/// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
+/// every login. The head row stands in the manifest.
+pub const LEFT_OUT: &[&str] = &[
+    "interactions",
+    "authorization_codes",
+    "head",
+    "home_tokens",
+    "logout_notices",
+    "refresh_families",
+    "refresh_tokens",
+    "session_clients",
+    "verifiers",
+];
 
 /// One row.
 pub type Record = Map<String, Value>;

@@ -3,7 +3,11 @@
 
 use procura_token::{ClientId, InteractionId, Scope, SessionId, Ts, UserId};
 
-use crate::{Result, Store, Tx, row::Columns, sql::query};
+use crate::{
+    Result, Store, Tx,
+    row::Columns,
+    sql::{Row, query},
+};
 
 /// An authorization request that waits for a person in a browser.
 #[derive(Clone, Debug)]
@@ -33,6 +37,19 @@ pub struct Code {
     pub used_at: Option<Ts>,
     /// The token that it gave.
     pub jti: Option<String>,
+}
+
+/// What a person agreed to give a client.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// Who may have it.
+    pub client: ClientId,
+    /// The client's name.
+    pub client_name: String,
+    /// What it may have.
+    pub scope: Scope,
+    /// Since when.
+    pub given_at: Ts,
 }
 
 impl Store {
@@ -88,6 +105,23 @@ impl Store {
         row.map(|row| row.parsed("scope")).transpose()
     }
 
+    /// All that this person agreed to, with the clients' names.
+    pub async fn list_consents(&self, user: UserId) -> Result<Vec<Consent>> {
+        const LIST: &str = "SELECT n.client_id, n.scope, n.given_at, c.name FROM consents n \
+                            JOIN clients c ON c.id = n.client_id WHERE n.user_id = $1 \
+                            ORDER BY n.client_id";
+        let rows = query(LIST).bind(user.to_string()).fetch_all(&self.readers).await?;
+        let consent = |row: &Row| {
+            Ok(Consent {
+                client: row.parsed("client_id")?,
+                client_name: row.text("name")?,
+                scope: row.parsed("scope")?,
+                given_at: row.ts("given_at")?,
+            })
+        };
+        rows.iter().map(consent).collect()
+    }
+
     /// Forgets requests and codes that are long over.
     pub async fn forget_interactions(&self, now: Ts) -> Result<()> {
         const INTERACTIONS: &str = "DELETE FROM interactions WHERE expires_at <= $1";
@@ -105,6 +139,28 @@ impl Tx {
     pub async fn end_interaction(&mut self, id: InteractionId) -> Result<bool> {
         const END: &str = "DELETE FROM interactions WHERE id = $1";
         let done = query(END).bind(id.to_string()).execute(self.connection()).await?;
+        Ok(done == 1)
+    }
+
+    /// What this person agreed to give this client, as it is in this transaction.
+    pub async fn find_consent(&mut self, user: UserId, client: &ClientId) -> Result<Option<Scope>> {
+        const FIND: &str = "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2";
+        let row = query(FIND)
+            .bind(user.to_string())
+            .bind(client.as_str())
+            .fetch_optional(self.connection())
+            .await?;
+        row.map(|row| row.parsed("scope")).transpose()
+    }
+
+    /// Forgets what this person agreed to give this client; whether there was anything.
+    pub async fn delete_consent(&mut self, user: UserId, client: &ClientId) -> Result<bool> {
+        const DELETE: &str = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
+        let done = query(DELETE)
+            .bind(user.to_string())
+            .bind(client.as_str())
+            .execute(self.connection())
+            .await?;
         Ok(done == 1)
     }
 

@@ -95,13 +95,4 @@ impl Tx {
         let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(session).transpose()
     }
-
-    /// Ends all sessions of a person.
-    pub async fn end_sessions_of_user(&mut self, user: UserId) -> Result<u64> {
-        const END: &str =
-            "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
-        let now = self.now();
-        let done = query(END).bind(user.to_string()).bind(now.0).execute(self.connection()).await?;
-        Ok(done)
-    }
 }

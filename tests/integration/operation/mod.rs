@@ -5,6 +5,7 @@ mod figures;
 mod health;
 mod listener;
 mod strangers;
+mod tls;
 mod traces;
 mod unavailable;
 

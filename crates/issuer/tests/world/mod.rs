@@ -68,6 +68,7 @@ impl World {
             session_ttl_secs: 3600,
             mail_dir: self.folder.join("mail"),
             keys: Plan::default(),
+            outbound: procura_outbound::Settings::default(),
         };
         let secrets = Secrets::open(&store, &master('7'), &self.environment()).await.unwrap();
         Issuer::open(store, settings, self.environment(), secrets).await.unwrap()

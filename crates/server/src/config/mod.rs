@@ -1,6 +1,7 @@
 //! Configuration: a TOML file, then `PROCURA__SECTION__KEY` from the environment. Unknown keys are
 //! refused. Every setting has a default, so that no file is needed at all.
 
+mod edge;
 mod sections;
 
 use std::path::Path;
@@ -8,9 +9,10 @@ use std::path::Path;
 use procura_domain::Limits;
 use serde::Deserialize;
 
+pub use edge::{Outbound, Tls};
 pub use sections::{Bounds, Database, Keys, Log, Metrics, Redis, Server, Telemetry, Tokens};
 
-use crate::{failure::Failure, proxies::Proxies, relay};
+use crate::{failure::Failure, outbound, proxies::Proxies, relay, tls};
 
 const MASTER_KEY_VARIABLE: &str = "PROCURA__KEYS__MASTER_KEY";
 
@@ -34,6 +36,10 @@ pub struct Config {
     pub keys: Keys,
     /// Where the copy of the revocation list is.
     pub redis: Redis,
+    /// TLS of the public listener.
+    pub tls: Tls,
+    /// How what clients registered is called.
+    pub outbound: Outbound,
     /// What it says about itself.
     pub log: Log,
 }
@@ -52,7 +58,8 @@ impl Config {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("server.trusted_proxies");
+            .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("outbound.allow");
         builder = builder.add_source(environment);
         // As it stands there: 64 digits can look like a number.
         if let Ok(key) = std::env::var(MASTER_KEY_VARIABLE) {
@@ -101,6 +108,11 @@ impl Config {
             return refuse("redis.url and redis.url_file are two answers to one question");
         }
         relay::place(&self.redis)?;
+        if let Some(fault) = self.tls.fault().or_else(|| self.outbound.fault()) {
+            return refuse(fault);
+        }
+        tls::Tls::open(&self.tls)?;
+        outbound::settings(&self.outbound)?;
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
             return refuse("log.format must be auto, json or text");
         }
@@ -159,7 +171,7 @@ impl Config {
              [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
              jwks_max_age_secs = {}\n\n\
              [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
-             [log]\nfilter = {:?}\nformat = {:?}\n",
+             {}{}[log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
@@ -184,6 +196,8 @@ impl Config {
             self.redis.url_file.display().to_string(),
             self.redis.prefix,
             self.redis.ca_file.display().to_string(),
+            self.tls.to_toml(),
+            self.outbound.to_toml(),
             self.log.filter,
             self.log.format,
         )
@@ -284,6 +298,26 @@ mod tests {
         assert!(!with(|c| c.redis = Redis { url_file: "/nowhere".into(), ..set("redis://h") }));
         let shown = Config { redis: set("redis://:hush@h"), ..Config::default() }.to_toml();
         assert!(shown.contains("\"redis://:***@h:6379\"") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        assert!(!with(|c| c.tls.certificate = "/nowhere/tls.pem".into()));
+        assert!(!with(|c| c.tls.key = "/nowhere/tls.key".into()));
+        assert!(!with(|c| {
+            c.tls = Tls { certificate: "/nowhere/a".into(), key: "/nowhere/b".into() };
+        }));
+    }
+
+    #[test]
+    fn what_may_be_called_is_checked_before_anything_is() {
+        let allow = |networks: &[&str]| networks.iter().map(ToString::to_string).collect();
+        assert!(with(|c| c.outbound.allow = allow(&["10.0.0.0/8", "fd00::/8", "192.0.2.1"])));
+        assert!(!with(|c| c.outbound.allow = allow(&["intranet"])));
+        assert!(!with(|c| c.outbound.allow_http = true), "http to nobody");
+        assert!(!with(|c| c.outbound.ca_file = "/nowhere".into()));
+        assert!(!with(|c| c.outbound.timeout_ms = 0));
+        assert!(!with(|c| c.outbound.connect_timeout_ms = 5001));
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub struct Metrics {
 #[derive(Default)]
 struct Gauges {
     connections: Gauge,
+    certificate_end: Gauge,
     ledger_queue: Gauge,
     revocation_head: Gauge,
     revocation_entries: Gauge,
@@ -116,6 +117,8 @@ fn add_verbs(list: &mut List, issuer: &Issuer) {
 impl Gauges {
     fn add(&self, list: &mut List) {
         list.add(names::HTTP_CONNECTIONS, "Open connections", &self.connections);
+        let help = "When the listener's certificate expires, seconds of the Unix epoch, or 0";
+        list.add(names::CERTIFICATE_END, help, &self.certificate_end);
         list.add(names::LEDGER_QUEUE, "Jobs that wait for the ledger", &self.ledger_queue);
         list.add(names::REVOCATION_HEAD, "Head of the revocation log", &self.revocation_head);
         let help = "Revocations that can still kill a token";
@@ -134,6 +137,7 @@ impl Gauges {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let (issuer, store) = (app.issuer(), app.issuer().store());
         self.connections.set(count(app.connections()));
+        self.certificate_end.set(app.certificate_end());
         self.ledger_queue.set(count(store.ledger_depth()));
         self.revocation_head.set(store.revocations().head().0);
         self.revocation_entries.set(count(store.revocations().held()));

@@ -7,6 +7,8 @@ pub const HTTP_DURATION: &str = "http_server_request_duration_seconds";
 pub const HTTP_ACTIVE: &str = "http_server_active_requests";
 /// Open connections of the public listener.
 pub const HTTP_CONNECTIONS: &str = "procura_http_connections";
+/// When the certificate of the public listener expires; 0 where it has none.
+pub const CERTIFICATE_END: &str = "procura_tls_certificate_not_after_seconds";
 /// Exchanges by outcome.
 pub const EXCHANGES: &str = "procura_exchanges_total";
 /// Tokens handed out, by kind.

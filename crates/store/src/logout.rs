@@ -1,0 +1,138 @@
+//! The end of logins: which clients were told of a login, and which must hear that it is over. Whatever
+//! ends a login ends it here, so that nobody is forgotten.
+
+use procura_domain::Registration;
+use procura_token::{ClientId, SessionId, Ts, UserId};
+
+use crate::{
+    Result, Store, Tx,
+    row::Columns,
+    sql::{Row, query},
+};
+
+/// A client that must hear that a login is over.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Its number.
+    pub id: i64,
+    /// Who must hear it.
+    pub client: ClientId,
+    /// Whose login it was.
+    pub user: UserId,
+    /// The login.
+    pub session: SessionId,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When to try next.
+    pub next_at: Ts,
+    /// When the login ended.
+    pub created_at: Ts,
+}
+
+fn notice(row: &Row) -> Result<Notice> {
+    Ok(Notice {
+        id: row.int("id")?,
+        client: row.parsed("client_id")?,
+        user: row.parsed("user_id")?,
+        session: row.parsed("session_id")?,
+        attempts: row.int("attempts")?,
+        next_at: row.ts("next_at")?,
+        created_at: row.ts("created_at")?,
+    })
+}
+
+impl Store {
+    /// What is due, oldest first, at most so many.
+    pub async fn list_logout_notices(&self, now: Ts, limit: i64) -> Result<Vec<Notice>> {
+        const LIST: &str =
+            "SELECT * FROM logout_notices WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2";
+        let rows = query(LIST).bind(now.0).bind(limit).fetch_all(&self.readers).await?;
+        rows.iter().map(notice).collect()
+    }
+
+    /// Forgets who was told of logins from which nothing can come any more.
+    pub async fn forget_session_clients(&self, now: Ts) -> Result<()> {
+        const FORGET: &str = "DELETE FROM session_clients WHERE session_id IN \
+                              (SELECT c.session_id FROM session_clients c \
+                              JOIN sessions s ON s.id = c.session_id WHERE s.ended_at <= $1 \
+                              OR (s.expires_at <= $1 AND NOT EXISTS (SELECT 1 \
+                              FROM refresh_families f WHERE f.session_id = s.id \
+                              AND f.ended_at IS NULL AND f.ends_at > $1 AND f.idle_ends_at > $1)))";
+        query(FORGET).bind(now.plus_secs(-3600).0).execute(&self.writer).await?;
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// Remembers that a client was told of a login.
+    pub async fn insert_session_client(
+        &mut self,
+        session: SessionId,
+        client: &ClientId,
+    ) -> Result<()> {
+        const INSERT: &str = "INSERT INTO session_clients (session_id, client_id) VALUES ($1, $2) \
+                              ON CONFLICT (session_id, client_id) DO NOTHING";
+        query(INSERT)
+            .bind(session.to_string())
+            .bind(client.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Ends one login, with the families of refresh tokens that came from it; whether it was not ended
+    /// before. Who must hear of it is noted.
+    pub async fn end_session(&mut self, session: SessionId) -> Result<bool> {
+        const TOLD: &str = "SELECT c.id AS client_id, c.registration, s.id AS session_id, s.user_id \
+                            FROM session_clients t JOIN sessions s ON s.id = t.session_id \
+                            JOIN clients c ON c.id = t.client_id \
+                            WHERE s.id = $1 AND s.ended_at IS NULL AND c.status = 'active'";
+        const FAMILIES: &str = "UPDATE refresh_families SET ended_at = $2 \
+                                WHERE session_id = $1 AND ended_at IS NULL";
+        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+        let (now, id) = (self.now(), session.to_string());
+        let told = query(TOLD).bind(&id).fetch_all(self.connection()).await?;
+        self.note_all(&told).await?;
+        query(FAMILIES).bind(&id).bind(now.0).execute(self.connection()).await?;
+        let done = query(END).bind(&id).bind(now.0).execute(self.connection()).await?;
+        Ok(done == 1)
+    }
+
+    /// Ends all logins of a person in the same way.
+    pub async fn end_sessions_of_user(&mut self, user: UserId) -> Result<u64> {
+        const TOLD: &str = "SELECT c.id AS client_id, c.registration, s.id AS session_id, s.user_id \
+                            FROM session_clients t JOIN sessions s ON s.id = t.session_id \
+                            JOIN clients c ON c.id = t.client_id \
+                            WHERE s.user_id = $1 AND s.ended_at IS NULL AND c.status = 'active'";
+        const FAMILIES: &str = "UPDATE refresh_families SET ended_at = $2 \
+                                WHERE user_id = $1 AND ended_at IS NULL";
+        const END: &str =
+            "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+        let (now, id) = (self.now(), user.to_string());
+        let told = query(TOLD).bind(&id).fetch_all(self.connection()).await?;
+        self.note_all(&told).await?;
+        query(FAMILIES).bind(&id).bind(now.0).execute(self.connection()).await?;
+        query(END).bind(&id).bind(now.0).execute(self.connection()).await
+    }
+
+    async fn note_all(&mut self, told: &[Row]) -> Result<()> {
+        const NOTE: &str = "INSERT INTO logout_notices (client_id, user_id, session_id, attempts, \
+                            next_at, created_at) VALUES ($1, $2, $3, 0, $4, $4) \
+                            ON CONFLICT (session_id, client_id) DO NOTHING";
+        let now = self.now();
+        for row in told {
+            let registration: Registration = row.json("registration")?;
+            if registration.backchannel_logout_uri.is_none() {
+                continue;
+            }
+            query(NOTE)
+                .bind(row.text("client_id")?)
+                .bind(row.text("user_id")?)
+                .bind(row.text("session_id")?)
+                .bind(now.0)
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+}
