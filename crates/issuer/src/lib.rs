@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod assertion;
 pub mod audit;
 pub mod authorize;
 pub mod backup;
@@ -7,12 +8,14 @@ pub mod callers;
 pub mod client_credentials;
 pub mod clients;
 pub mod demo;
+pub mod dpop;
 pub mod environment;
 mod error;
 pub mod exchange;
 mod grants;
 pub mod introspect;
 pub mod invitations;
+pub mod jarm;
 pub mod keys;
 pub mod login;
 pub mod meters;
@@ -20,6 +23,7 @@ mod mint;
 pub mod partner_access;
 pub mod passwords;
 pub mod provision;
+pub mod pushed;
 pub mod redeem;
 pub mod relationships;
 pub mod relay;
@@ -57,6 +61,8 @@ pub struct Settings {
     pub session_ttl_secs: i64,
     /// So many failures of strangers at one address get an audit entry of their own in a minute.
     pub stranger_failures_per_minute: u32,
+    /// Whether proofs of possession must carry a nonce of ours where tokens are asked for.
+    pub is_dpop_nonce_required: bool,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
     /// How long signing keys live.

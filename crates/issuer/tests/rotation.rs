@@ -18,6 +18,7 @@ use std::{
 use procura_domain::Limits;
 use procura_issuer::{
     Clock, Environment, Error, Issuer, Settings, Via,
+    client_credentials::Request,
     clients::Credential,
     keys::{MasterKey, OpenError, Secrets},
     rotation::{Listed, Plan, Retirement},
@@ -75,6 +76,7 @@ impl World {
             home_ttl_secs: 600,
             limits: Limits { ttl_secs: 300 },
             session_ttl_secs: 3600,
+            is_dpop_nonce_required: false,
             mail_dir: self.folder.join("mail"),
             keys: Plan::default(),
         };
@@ -179,7 +181,8 @@ async fn a_node_whose_copy_is_old_does_not_sign_with_a_stolen_key() {
     let via = Via::default();
     let issue = async || {
         let scope = Scope::default();
-        there.issue_to_client(&client, None, &scope, &via).await.unwrap().access_token
+        let request = Request { audience: None, scope: &scope, key: None };
+        there.issue_to_client(&client, request, &via).await.unwrap().access_token
     };
     let before = kid_of(&issue().await).unwrap();
     let stolen = active(&here).await;

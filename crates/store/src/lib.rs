@@ -13,6 +13,7 @@ pub mod keys;
 pub mod ledger;
 pub mod meters;
 mod postgres;
+pub mod pushed;
 pub mod relationships;
 pub mod relay;
 pub mod revocations;
@@ -22,6 +23,7 @@ mod sql;
 mod sqlite;
 pub mod tenants;
 mod tx;
+mod used;
 pub mod users;
 pub mod verifiers;
 

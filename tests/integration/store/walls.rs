@@ -68,11 +68,13 @@ const COMMON: &[&str] = &[
     "head",
     "interactions",
     "invitations",
+    "pushed_requests",
     "resource_servers",
     "revocations",
     "sealed_secrets",
     "signing_keys",
     "tenants",
+    "used_values",
     "verifiers",
 ];
 
