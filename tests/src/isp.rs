@@ -63,6 +63,11 @@ impl Isp {
         self.process.stderr()
     }
 
+    /// A request without a token.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.process.url()))
+    }
+
     /// A request, to be changed before it is sent.
     pub fn request(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.process.url())).bearer_auth(token)

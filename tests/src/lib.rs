@@ -24,6 +24,8 @@ mod process;
 mod raw;
 mod redis;
 mod scratch;
+mod signer;
+mod software;
 mod token;
 
 pub use answer::Answer;
@@ -39,4 +41,6 @@ pub use process::{Ended, Process};
 pub use raw::RawAnswer;
 pub use redis::Redis;
 pub use scratch::Scratch;
+pub use signer::{Signer, merged, now, proof_claims, token_hash, unique};
+pub use software::{ASSERTION, CALLBACK, Software};
 pub use token::{claims, header};

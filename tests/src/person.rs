@@ -81,22 +81,60 @@ impl Visitor {
 
     /// Where the portal sends a browser to log in, with its PKCE verifier.
     pub fn start(&self) -> (Url, String) {
+        let portal = self.world.client("portal");
+        let uri = portal.redirect_uri.as_deref().unwrap_or_default();
+        self.request_of(&portal.client_id, uri, &[])
+    }
+
+    /// Where any client sends a browser to log in, with its PKCE verifier.
+    pub fn request_of(&self, client: &str, uri: &str, more: &[(&str, &str)]) -> (Url, String) {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).expect("randomness");
         let verifier = URL_SAFE_NO_PAD.encode(bytes);
         let challenge = digest::digest(&digest::SHA256, verifier.as_bytes());
-        let portal = self.world.client("portal");
         let mut url = self.url("/oauth2/authorize");
         url.query_pairs_mut()
-            .append_pair("client_id", &portal.client_id)
-            .append_pair("redirect_uri", portal.redirect_uri.as_deref().unwrap_or_default())
+            .append_pair("client_id", client)
+            .append_pair("redirect_uri", uri)
             .append_pair("response_type", "code")
             .append_pair("scope", HOME_SCOPE)
             .append_pair("state", "a state & more")
             .append_pair("nonce", "a nonce")
             .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(challenge))
-            .append_pair("code_challenge_method", "S256");
+            .append_pair("code_challenge_method", "S256")
+            .extend_pairs(more);
         (url, verifier)
+    }
+
+    /// Goes where a client has sent the browser, logs in and agrees where it is asked to, and shows the
+    /// answer that leads to no page of the server any more.
+    pub async fn pass(&self, at: &str, email: &str) -> Answer {
+        let mut answer = self.visit(at).await;
+        for _ in 0..3 {
+            let Some(to) = answer.header("location").map(ToOwned::to_owned) else { break };
+            let path = self.url(&to).path().to_owned();
+            if !to.starts_with('/') {
+                break;
+            }
+            let page = self.visit(&to).await;
+            let form = match path.as_str() {
+                "/login" => form(&page.expect(200).text, "login-form")
+                    .with("email", email)
+                    .with("password", &self.world.demo.password),
+                _ => form(&page.expect(200).text, "consent-form").press("decision", "allow"),
+            };
+            answer = self.submit(&form).await;
+        }
+        answer
+    }
+
+    /// The code that comes of that.
+    pub async fn code_by(&self, at: &str, email: &str) -> String {
+        let answer = self.pass(at, email).await;
+        let to = Url::parse(answer.location()).expect("a URL");
+        let mut pairs = to.query_pairs();
+        let code = pairs.find(|(name, _)| name == "code");
+        code.unwrap_or_else(|| panic!("no code: {to}")).1.into_owned()
     }
 
     /// Comes from the portal, fills in the login form, and shows what came of it.

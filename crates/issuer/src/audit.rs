@@ -14,7 +14,8 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
+    "authorization.",
     "backup.",
     "demo.",
     "invitation.",

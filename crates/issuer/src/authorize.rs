@@ -12,6 +12,8 @@ use crate::{
     Error, Issuer, Result, Via,
     environment::fingerprint,
     grants::authorization::{Asked, Checked, check},
+    jarm::Signed,
+    pushed::{Terms, Way},
 };
 
 /// A person has this long for login and consent.
@@ -42,6 +44,14 @@ pub struct Parameters<'a> {
     pub code_challenge_method: Option<&'a str>,
     /// `prompt` (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<&'a str>,
+    /// `dpop_jkt` (RFC 9449 §10).
+    pub dpop_jkt: Option<&'a str>,
+    /// `response_mode`; of its values only those of JARM are looked at.
+    pub response_mode: Option<&'a str>,
+    /// How the request came.
+    pub way: Way<'a>,
+    /// Whether the client has signed it.
+    pub is_signed: bool,
 }
 
 impl Parameters<'_> {
@@ -56,6 +66,8 @@ impl Parameters<'_> {
             self.code_challenge,
             self.code_challenge_method,
             self.prompt,
+            self.dpop_jkt,
+            self.response_mode,
         ]
         .into_iter()
         .flatten()
@@ -84,6 +96,9 @@ pub struct Pending {
     pub must_log_in: bool,
     /// `prompt=consent`: a remembered consent is not enough.
     pub must_consent: bool,
+    /// What is agreed on beyond plain OAuth.
+    #[serde(flatten)]
+    pub terms: Terms,
 }
 
 impl Pending {
@@ -114,6 +129,8 @@ pub struct Answer {
     pub state: Option<String>,
     /// The code, or an error code.
     pub outcome: Result<String, &'static str>,
+    /// Where it is to be signed.
+    pub signed: Option<Signed>,
 }
 
 /// A pending request as its pages show it.
@@ -160,7 +177,10 @@ impl Issuer {
     }
 
     /// The outer error is for a page, the inner one for the client.
-    async fn check_authorization(&self, p: Parameters<'_>) -> Result<Result<Pending, Answer>> {
+    pub(crate) async fn check_authorization(
+        &self,
+        p: Parameters<'_>,
+    ) -> Result<Result<Pending, Answer>> {
         if p.is_oversized() {
             return Err(Error::Invalid("request"));
         }
@@ -183,6 +203,7 @@ impl Issuer {
         let state = p.state.map(ToOwned::to_owned);
         let refuse = |code| {
             Ok(Err(Answer {
+                signed: Signed::of(&client, p.response_mode),
                 redirect_uri: redirect_uri.clone(),
                 state: state.clone(),
                 outcome: Err(code),
@@ -192,6 +213,10 @@ impl Issuer {
             Checked::Good { challenge } => challenge,
             Checked::Redirect(code) => return refuse(code),
             Checked::Page => return Err(Error::Invalid("redirect_uri")),
+        };
+        let terms = match Terms::of(&client, &p) {
+            Ok(terms) => terms,
+            Err(code) => return refuse(code),
         };
         if !client.grant_types.contains("authorization_code") {
             return refuse("unauthorized_client");
@@ -213,6 +238,7 @@ impl Issuer {
             asked_at: self.0.environment.now(),
             must_log_in: prompts.contains(&"login"),
             must_consent: prompts.contains(&"consent"),
+            terms,
         }))
     }
 
@@ -259,6 +285,9 @@ impl Issuer {
         if !tx.end_interaction(shown.id).await? {
             return Err(Error::NotFound);
         }
+        if let (false, Some(pushed)) = (is_allowed, &shown.pending.terms.pushed) {
+            tx.use_pushed_request(pushed).await?;
+        }
         if is_allowed {
             tx.insert_consent(session.user, &shown.pending.client, &shown.pending.scope).await?;
         }
@@ -284,6 +313,12 @@ impl Issuer {
         let current = tx.find_session(session.id).await?;
         if current.is_none_or(|session| !session.is_live(now) || !pending.accepts(&session)) {
             return Ok(answer(pending, Err("login_required")));
+        }
+        // A pushed request is used up here and not when a page shows it (FAPI 2.0 §5.3.2.2).
+        if let Some(pushed) = &pending.terms.pushed
+            && !tx.use_pushed_request(pushed).await?
+        {
+            return Ok(answer(pending, Err("invalid_request_uri")));
         }
         let code = self.0.environment.secret()?;
         let stored = Code {
@@ -321,5 +356,8 @@ impl Issuer {
 }
 
 fn answer(pending: &Pending, outcome: Result<String, &'static str>) -> Answer {
-    Answer { redirect_uri: pending.redirect_uri.clone(), state: pending.state.clone(), outcome }
+    let alg = pending.terms.answer_alg;
+    let signed = alg.map(|alg| Signed { client: pending.client.clone(), alg });
+    let (redirect_uri, state) = (pending.redirect_uri.clone(), pending.state.clone());
+    Answer { redirect_uri, state, outcome, signed }
 }

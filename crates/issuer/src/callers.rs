@@ -3,7 +3,7 @@
 
 use procura_domain::{Caller, TenantStatus};
 use procura_store::{Tx, audit::Entry, users::UserStatus};
-use procura_token::{AuditId, KeyHash, Kind, Seq, TenantId};
+use procura_token::{AuditId, KeyHash, Kind, Seq, Shown, TenantId};
 
 use crate::{Call, Error, Issuer, Result};
 
@@ -16,8 +16,8 @@ pub struct Proof {
 
 impl Issuer {
     /// What a change is checked against once more, in its own transaction.
-    pub fn proof(&self, token: &str) -> Result<Proof> {
-        let genuine = self.genuine(token, self.0.environment.now());
+    pub fn proof(&self, token: &str, shown: Shown<'_>) -> Result<Proof> {
+        let genuine = self.genuine(token, shown, self.0.environment.now());
         let genuine = genuine.map_err(|_| Error::Unauthenticated)?;
         Ok(Proof { keys: genuine.keys.clone(), rvs: genuine.claims.rvs })
     }
@@ -34,11 +34,11 @@ impl Issuer {
         admit(tx, &call.proof).await
     }
 
-    /// The person behind a bearer token. Delegated tokens, tokens of clients and tokens for another
+    /// The person behind an access token. Delegated tokens, tokens of clients and tokens for another
     /// audience are nobody here.
-    pub async fn caller(&self, token: &str) -> Result<Caller> {
+    pub async fn caller(&self, token: &str, shown: Shown<'_>) -> Result<Caller> {
         let now = self.0.environment.now();
-        let genuine = self.genuine(token, now).map_err(|_| Error::Unauthenticated)?;
+        let genuine = self.genuine(token, shown, now).map_err(|_| Error::Unauthenticated)?;
         let claims = &genuine.claims;
         let Kind::Home { user } = genuine.kind else { return Err(Error::Unauthenticated) };
         self.0.store.revocation_head().await?;

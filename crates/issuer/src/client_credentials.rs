@@ -5,10 +5,25 @@ use procura_domain::{Refusal, TenantStatus, permission};
 use procura_store::{audit::Entry, clients::Client};
 use procura_token::Scope;
 
-use crate::{Error, Issuer, Minted, Result, Via, mint::Own};
+use crate::{
+    Error, Issuer, Minted, Result, Via,
+    dpop::{ProvenKey, admit_binding},
+    mint::Own,
+};
 
 /// The grant type's name.
 pub const GRANT: &str = "client_credentials";
+
+/// What the request says.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The resource server; the client's default where it is absent.
+    pub audience: Option<&'a str>,
+    /// The permissions asked for.
+    pub scope: &'a Scope,
+    /// The key that the token is bound to.
+    pub key: Option<&'a ProvenKey>,
+}
 
 impl Issuer {
     /// Issues a token to a confidential client about itself. Whatever the outcome, it is in the audit
@@ -16,11 +31,10 @@ impl Issuer {
     pub async fn issue_to_client(
         &self,
         client: &Client,
-        audience: Option<&str>,
-        scope: &Scope,
+        request: Request<'_>,
         via: &Via,
     ) -> Result<Minted> {
-        match self.try_issue_to_client(client, audience, scope, via).await {
+        match self.try_issue_to_client(client, request, via).await {
             Err(error @ (Error::Busy | Error::Broken)) => Err(error),
             Err(error) => {
                 self.admit_failure_of(client, via)?;
@@ -34,13 +48,14 @@ impl Issuer {
     async fn try_issue_to_client(
         &self,
         client: &Client,
-        audience: Option<&str>,
-        scope: &Scope,
+        request: Request<'_>,
         via: &Via,
     ) -> Result<Minted> {
-        if !client.grant_types.contains(GRANT) || client.secret_hash.is_none() {
+        let Request { audience, scope, key } = request;
+        if !client.grant_types.contains(GRANT) || client.is_public() {
             return Err(Error::GrantNotAllowed);
         }
+        admit_binding(client, key)?;
         let audience = audience.or(client.default_audience.as_deref());
         let audience = audience.ok_or(Error::Invalid("audience"))?;
         if !client.audiences.iter().any(|known| known == audience) {
@@ -64,7 +79,7 @@ impl Issuer {
             return Err(Error::Refused(Refusal::ClientUnusable));
         }
         let signers = &self.signers_in(&mut tx).await?;
-        let own = Own { signers, client, audience, scope: granted, rvs: tx.rvs() };
+        let own = Own { signers, client, audience, scope: granted, key, rvs: tx.rvs() };
         let token = self.mint_client(own, tx.now())?;
         let entry = Entry {
             actor_tenant_id: Some(client.tenant),

@@ -9,7 +9,7 @@ use std::{
 use procura_domain::Registration;
 use procura_outbound::{Error as CallFailed, Outbound};
 use procura_store::clients::Client;
-use procura_token::ClientId;
+use procura_token::{ClientId, ForeignKeys, foreign::unverified_kid};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use tokio::{
@@ -33,7 +33,7 @@ const WAIT: Duration = Duration::from_millis(2500);
 /// Documents of clients, fetched by URL and parsed once.
 pub struct Documents<T> {
     entries: Cache<(ClientId, String), Arc<Entry<T>>>,
-    parse: fn(Value) -> Option<T>,
+    parse: fn(&Value) -> Option<T>,
 }
 
 /// The document of one client at one URL. Another URL is another entry, so that a change of the
@@ -53,7 +53,7 @@ struct State<T> {
 impl<T: Send + Sync + 'static> Documents<T> {
     /// None yet. `parse` answers `None` where the JSON is no such document.
     #[must_use]
-    pub fn new(parse: fn(Value) -> Option<T>) -> Self {
+    pub fn new(parse: fn(&Value) -> Option<T>) -> Self {
         Self { entries: Cache::new(MAX_DOCUMENTS), parse }
     }
 
@@ -133,9 +133,9 @@ struct Running<T> {
 }
 
 impl<T> Running<T> {
-    async fn fetch(self, outbound: &Outbound, url: &str, parse: fn(Value) -> Option<T>) {
+    async fn fetch(self, outbound: &Outbound, url: &str, parse: fn(&Value) -> Option<T>) {
         let answer = outbound.get_json(url).await;
-        let document = answer.and_then(|json| parse(json).ok_or(CallFailed::Malformed));
+        let document = answer.and_then(|json| parse(&json).ok_or(CallFailed::Malformed));
         match document {
             Ok(document) => {
                 let mut state = self.entry.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,18 +157,30 @@ impl<T> Drop for Running<T> {
 }
 
 impl Issuer {
-    /// The key set (RFC 7517 §5) that this client registered, by value or by URL. For a `kid` that the set
-    /// lacks it is fetched again, at most once in ten seconds. `Unauthenticated` where there is none: no
-    /// fault of ours, and no reason to tell whoever chose the URL more.
-    pub async fn client_jwks(&self, client: &Client, kid: Option<&str>) -> Result<Arc<Value>> {
+    /// The public keys that this client registered (RFC 7517 §5), by value or by URL. Where they lack the
+    /// `kid` of this token they are fetched again, at most once in ten seconds. The error is for the audit
+    /// log: whoever chose the URL hears no more than of a wrong signature.
+    pub(crate) async fn client_keys(
+        &self,
+        client: &Client,
+        token: &str,
+    ) -> Result<Arc<ForeignKeys>, &'static str> {
         let Registration { jwks, jwks_uri, .. } = &client.registration;
-        if let Some(jwks) = jwks {
-            return Ok(Arc::new(jwks.clone()));
-        }
-        let url = jwks_uri.as_deref().ok_or(Error::Unauthenticated)?;
-        let suits = |set: &Value| kid.is_none_or(|kid| has_key(set, kid));
-        let found = self.0.client_keys.find(&self.0.outbound, (&client.id, url), suits).await;
-        found.ok_or(Error::Unauthenticated)
+        let keys = match (jwks, jwks_uri) {
+            (Some(jwks), _) => {
+                let keys = ForeignKeys::read(jwks).map_err(|_| "client_keys_unusable")?;
+                Arc::new(keys)
+            }
+            (None, Some(url)) => {
+                let kid = unverified_kid(token);
+                let suits = |set: &ForeignKeys| kid.as_ref().is_none_or(|kid| set.may_have(kid));
+                let at = (&client.id, url.as_str());
+                let found = self.0.client_keys.find(&self.0.outbound, at, suits).await;
+                found.ok_or("client_keys_unreachable")?
+            }
+            (None, None) => return Err("client_without_keys"),
+        };
+        if keys.is_empty() { Err("client_without_keys") } else { Ok(keys) }
     }
 
     /// Whether a URL that somebody wants to register can be called: `Invalid` with the member's name where
@@ -189,12 +201,7 @@ impl Issuer {
     }
 }
 
-/// A document that has keys at all.
-pub(crate) fn key_set(json: Value) -> Option<Value> {
-    json.get("keys").is_some_and(Value::is_array).then_some(json)
-}
-
-fn has_key(set: &Value, kid: &str) -> bool {
-    let keys = set.get("keys").and_then(Value::as_array);
-    keys.is_some_and(|keys| keys.iter().any(|key| key.get("kid").is_some_and(|id| id == kid)))
+/// What a document of keys is parsed to.
+pub(crate) fn key_set(json: &Value) -> Option<ForeignKeys> {
+    ForeignKeys::read(json).ok()
 }

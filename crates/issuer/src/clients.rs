@@ -3,17 +3,20 @@
 
 use std::sync::Arc;
 
+use procura_domain::Profile;
 use procura_store::clients::{Client, ResourceServer};
 use procura_token::{ClientId, crypto};
 use quick_cache::sync::Cache as QuickCache;
 
-use crate::{Error, Issuer, Result, keys::Secrets};
+use crate::{Error, Issuer, Result, assertion::Ticket, keys::Secrets};
 
 /// What a client shows.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// A secret, by Basic or in the form.
     Secret(&'a str),
+    /// A signed assertion (RFC 7523 §2.2).
+    Assertion(&'a str),
     /// Nothing: a public client.
     None,
 }
@@ -38,29 +41,51 @@ impl Issuer {
         credential: Credential<'_>,
     ) -> Result<Arc<Client>> {
         if let Some(client) = self.0.clients.0.get(id)
-            && self.is_authentic(&client, credential)
+            && let Ok(proven) = self.examine(&client, credential).await
         {
+            self.use_up(proven).await?;
             return Ok(client);
         }
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        if !self.is_authentic(&client, credential) {
-            return Err(Error::Unauthenticated);
-        }
+        let proven = self.examine(&client, credential).await?;
         let client = Arc::new(client);
         self.0.clients.0.insert(id.clone(), Arc::clone(&client));
+        self.use_up(proven).await?;
         Ok(client)
     }
 
-    fn is_authentic(&self, client: &Client, credential: Credential<'_>) -> bool {
+    /// Whether the credential is this client's, of the one kind that it is registered with. An assertion
+    /// must be used up besides.
+    async fn examine(&self, client: &Client, credential: Credential<'_>) -> Result<Option<Ticket>> {
+        if !client.is_enabled {
+            return Err(Error::Unauthenticated);
+        }
+        let method = client.registration.token_endpoint_auth_method;
         let is_right = match (credential, &client.secret_hash) {
             (Credential::Secret(secret), Some(stored)) => {
                 let given = secret_hash(&self.0.secrets, &client.id, secret);
-                crypto::is_equal(given.as_bytes(), stored.as_bytes())
+                method.is_by_secret()
+                    && client.profile != Profile::Fapi2
+                    && crypto::is_equal(given.as_bytes(), stored.as_bytes())
             }
-            (Credential::None, None) => true,
+            (Credential::Assertion(assertion), _) => {
+                let now = self.0.environment.now();
+                let checked = self.check_assertion(client, assertion, now).await;
+                return checked.map(Some).map_err(Error::AssertionRefused);
+            }
+            (Credential::None, None) => client.is_public() && client.profile != Profile::Fapi2,
             _ => false,
         };
-        is_right && client.is_enabled
+        if is_right { Ok(None) } else { Err(Error::Unauthenticated) }
+    }
+
+    async fn use_up(&self, ticket: Option<Ticket>) -> Result<()> {
+        let Some(Ticket { digest, until }) = ticket else { return Ok(()) };
+        if self.0.store.use_value(&digest, until).await? {
+            Ok(())
+        } else {
+            Err(Error::AssertionRefused("assertion_replayed"))
+        }
     }
 
     /// The resource server behind these credentials.
@@ -70,10 +95,13 @@ impl Issuer {
         secret: &str,
     ) -> Result<ResourceServer> {
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        if !self.is_authentic(&client, Credential::Secret(secret)) {
-            return Err(Error::Unauthenticated);
-        }
-        self.0.store.find_resource_server(id).await?.ok_or(Error::Unauthenticated)
+        self.examine(&client, Credential::Secret(secret)).await?;
+        self.resource_server_of(&client).await
+    }
+
+    /// The resource server that this authenticated client is.
+    pub async fn resource_server_of(&self, client: &Client) -> Result<ResourceServer> {
+        self.0.store.find_resource_server(&client.id).await?.ok_or(Error::Unauthenticated)
     }
 
     /// Forgets the copy in memory.

@@ -24,6 +24,15 @@ pub enum Error {
     /// Wrong credentials, or none.
     #[error("unauthenticated")]
     Unauthenticated,
+    /// The client's assertion (RFC 7523) proves nothing; says why.
+    #[error("assertion refused: {0}")]
+    AssertionRefused(&'static str),
+    /// The proof of possession (RFC 9449) is missing or no good; says why.
+    #[error("proof refused: {0}")]
+    ProofRefused(&'static str),
+    /// The proof needs a nonce of ours (RFC 9449 §8).
+    #[error("proof without a nonce")]
+    NonceWanted,
     /// The client may not use this grant.
     #[error("grant not allowed")]
     GrantNotAllowed,
@@ -99,6 +108,8 @@ impl Error {
             Self::StepUp { .. } => "step_up_required",
             Self::SubjectUnusable => "subject_token_unusable",
             Self::Unauthenticated => "unauthenticated",
+            Self::AssertionRefused(reason) | Self::ProofRefused(reason) => reason,
+            Self::NonceWanted => "proof_nonce_wanted",
             Self::GrantNotAllowed => "grant_not_allowed",
             Self::BadGrant => "grant_invalid",
             Self::BadScope => "scope_invalid",

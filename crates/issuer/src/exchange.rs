@@ -10,10 +10,15 @@ use procura_store::{
     ledger::{Exchange, Recorded},
 };
 use procura_token::{
-    AuditId, DelegationId, Kind, Purpose, Scope, TenantId, Ts, UserId, jws::Genuine,
+    AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown, TenantId, Ts, UserId,
+    jws::Genuine,
 };
 
-use crate::{Error, Issuer, Minted, Result, Via, mint::Delegated};
+use crate::{
+    Error, Issuer, Minted, Result, Via,
+    dpop::{ProvenKey, admit_binding},
+    mint::Delegated,
+};
 
 /// The grant type's name.
 pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -34,6 +39,8 @@ pub struct Request<'a> {
     pub scope: Option<Scope>,
     /// Why.
     pub purpose: Option<Purpose>,
+    /// The key that whoever asks has proven to hold.
+    pub key: Option<ProvenKey>,
     /// Where the request came from.
     pub via: Via,
 }
@@ -84,10 +91,12 @@ impl Issuer {
         if !request.client.grant_types.contains(GRANT) {
             return Err((Error::GrantNotAllowed, Error::GrantNotAllowed.code()));
         }
-        // 3 The subject token: genuine, a home token of a user's login, of this client.
+        admit_binding(&request.client, request.key.as_ref()).map_err(|e| (e, e.code()))?;
+        // 3 The subject token: genuine, a home token of a user's login, of this client. One that is bound
+        // to a key comes with a proof of the same key, and what it gives is bound to that key again.
         let unusable = |reason: &'static str| (Error::SubjectUnusable, reason);
         let subject = self
-            .genuine(request.subject_token, now)
+            .genuine(request.subject_token, Shown::ByOther, now)
             .map_err(|rejection| unusable(rejection.code()))?;
         let Kind::Home { user } = subject.kind else {
             return Err(unusable(match subject.kind {
@@ -96,6 +105,11 @@ impl Issuer {
             }));
         };
         let claims = &subject.claims;
+        if let Some(bound) = &claims.cnf
+            && request.key.as_ref().is_none_or(|key| key.thumbprint() != bound.jkt)
+        {
+            return Err(unusable(Rejection::Bound.code()));
+        }
         if claims.aud != self.0.settings.issuer {
             return Err(unusable("subject_token_for_another_audience"));
         }
@@ -181,6 +195,7 @@ impl Issuer {
                 mandate,
                 delegation,
                 purpose: request.purpose.clone(),
+                key: request.key.as_ref(),
                 rvs: recorded.rvs,
                 jti: recorded.jti.ok_or(Error::Broken)?,
             },

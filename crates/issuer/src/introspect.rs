@@ -1,10 +1,13 @@
 //! Introspection (RFC 7662) and userinfo (OpenID Connect Core §5.3).
 
 use procura_store::clients::ResourceServer;
-use procura_token::{AccessClaims, Kind};
+use procura_token::{AccessClaims, Algorithm, Kind, Shown};
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Issuer, Result};
+
+/// `typ` of a signed answer, and as a media type what asks for one.
+pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
 
 impl Issuer {
     /// The claims of a token, if it is alive and meant for the resource server that asks. Everything
@@ -15,7 +18,7 @@ impl Issuer {
         token: &str,
     ) -> Result<Option<AccessClaims>> {
         let now = self.0.environment.now();
-        let Ok(genuine) = self.genuine(token, now) else { return Ok(None) };
+        let Ok(genuine) = self.genuine(token, Shown::ByOther, now) else { return Ok(None) };
         let claims = &genuine.claims;
         if claims.aud != asking.audience {
             return Ok(None);
@@ -39,9 +42,27 @@ impl Issuer {
         Ok(is_alive.then(|| claims.clone()))
     }
 
+    /// The answer as one signed value (RFC 9701 §5): for who asks, and no token itself. Without a choice of
+    /// the client's own it is signed with RS256, the standard's default.
+    pub async fn sign_introspection(
+        &self,
+        asking: &ResourceServer,
+        alg: Option<Algorithm>,
+        answer: &Value,
+    ) -> Result<String> {
+        let claims = json!({
+            "iss": self.0.settings.issuer,
+            "aud": asking.client,
+            "iat": self.0.environment.now().secs(),
+            "token_introspection": answer,
+        });
+        let signers = self.signers(self.0.store.keys_version()).await?;
+        signers.by(alg.unwrap_or(Algorithm::Rs256), INTROSPECTION_TYPE, &claims)
+    }
+
     /// What a client may know of the person: the standard claims of the granted scopes.
-    pub async fn userinfo(&self, token: &str) -> Result<Map<String, Value>> {
-        let caller = self.caller(token).await?;
+    pub async fn userinfo(&self, token: &str, shown: Shown<'_>) -> Result<Map<String, Value>> {
+        let caller = self.caller(token, shown).await?;
         let scope = &caller.scope;
         if !scope.contains("openid") {
             return Err(Error::Forbidden);

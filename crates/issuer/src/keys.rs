@@ -77,6 +77,7 @@ pub struct Secrets {
     clients: MacKey,
     principals: MacKey,
     forms: MacKey,
+    nonces: MacKey,
 }
 
 impl Secrets {
@@ -99,6 +100,7 @@ impl Secrets {
             clients: derive("client-secrets"),
             principals: derive("delegated-principals"),
             forms: derive("forms"),
+            nonces: derive("dpop-nonces"),
         })
     }
 
@@ -115,6 +117,11 @@ impl Secrets {
     /// For the tokens in forms.
     pub(crate) const fn forms(&self) -> &MacKey {
         &self.forms
+    }
+
+    /// For the nonces that proofs of possession carry.
+    pub(crate) const fn nonces(&self) -> &MacKey {
+        &self.nonces
     }
 
     pub(crate) fn seal_pair(&self, kid: KeyId, pkcs8: &[u8]) -> Result<Vec<u8>> {
@@ -212,6 +219,20 @@ impl Signers {
 
     pub(crate) fn identity(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
         Ok(self.0.identity.sign(typ, claims)?)
+    }
+}
+
+impl Signers {
+    /// Signs with the key of this algorithm; `Broken` where there is none (see [`WANTED`]).
+    pub(crate) fn by(
+        &self,
+        alg: Algorithm,
+        typ: &str,
+        claims: &impl serde::Serialize,
+    ) -> Result<String> {
+        let keys = [&self.0.access, &self.0.identity];
+        let key = keys.into_iter().find(|key| key.algorithm() == alg).ok_or(Error::Broken)?;
+        Ok(key.sign(typ, claims)?)
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod agreements;
+mod assertion;
 pub mod audit;
 pub mod authorize;
 pub mod backup;
@@ -10,12 +11,14 @@ pub mod client_credentials;
 pub mod client_keys;
 pub mod clients;
 pub mod demo;
+pub mod dpop;
 pub mod environment;
 mod error;
 pub mod exchange;
 mod grants;
 pub mod introspect;
 pub mod invitations;
+pub mod jarm;
 pub mod keys;
 pub mod login;
 pub mod meters;
@@ -23,6 +26,7 @@ mod mint;
 pub mod partner_access;
 pub mod passwords;
 pub mod provision;
+pub mod pushed;
 pub mod redeem;
 pub mod relationships;
 pub mod relay;
@@ -61,6 +65,8 @@ pub struct Settings {
     pub session_ttl_secs: i64,
     /// So many failures of strangers at one address get an audit entry of their own in a minute.
     pub stranger_failures_per_minute: u32,
+    /// Whether proofs of possession must carry a nonce of ours where tokens are asked for.
+    pub is_dpop_nonce_required: bool,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
     /// How long signing keys live.
@@ -122,7 +128,7 @@ struct Inner {
     strangers: strangers::Strangers,
     leases: Leases,
     outbound: Outbound,
-    client_keys: client_keys::Documents<serde_json::Value>,
+    client_keys: client_keys::Documents<procura_token::ForeignKeys>,
 }
 
 impl Issuer {

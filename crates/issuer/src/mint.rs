@@ -9,7 +9,11 @@ use procura_token::{
 };
 use serde_json::{Map, json};
 
-use crate::{Issuer, Result, keys::Signers};
+use crate::{
+    Issuer, Result,
+    dpop::{ProvenKey, admit_binding},
+    keys::Signers,
+};
 
 /// More managed tenants than this are not listed in a home token but pointed to: a list is never cut.
 pub const MANAGED_TENANTS_IN_TOKEN: usize = 64;
@@ -21,6 +25,8 @@ pub struct Minted {
     pub access_token: String,
     /// Its remaining life in seconds.
     pub expires_in: i64,
+    /// Whether it is bound to a key (RFC 9449 §5), or a bearer token.
+    pub is_bound: bool,
     /// What it permits.
     pub scope: Scope,
     /// Its id.
@@ -35,6 +41,7 @@ pub(crate) struct Home<'a> {
     pub session: &'a Session,
     pub scope: Scope,
     pub managed: Vec<TenantId>,
+    pub key: Option<&'a ProvenKey>,
     pub rvs: Seq,
     pub jti: String,
 }
@@ -49,6 +56,7 @@ pub(crate) struct Delegated<'a> {
     pub mandate: Mandate,
     pub delegation: DelegationId,
     pub purpose: Option<Purpose>,
+    pub key: Option<&'a ProvenKey>,
     pub rvs: Seq,
     pub jti: String,
 }
@@ -59,12 +67,14 @@ pub(crate) struct Own<'a> {
     pub client: &'a Client,
     pub audience: &'a str,
     pub scope: Scope,
+    pub key: Option<&'a ProvenKey>,
     pub rvs: Seq,
 }
 
 /// What every access token has.
 struct Common<'a> {
     client: &'a Client,
+    key: Option<&'a ProvenKey>,
     tenant: TenantId,
     rvs: Seq,
     jti: String,
@@ -85,8 +95,9 @@ impl Issuer {
         let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
         let manages =
             user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
-        let (client, rvs, jti) = (home.client, home.rvs, home.jti);
-        let common = Common { client, tenant: user.tenant, rvs, jti, end };
+        let (client, key, rvs, jti) = (home.client, home.key, home.rvs, home.jti);
+        admit_binding(client, key)?;
+        let common = Common { client, key, tenant: user.tenant, rvs, jti, end };
         let source =
             || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
         let claims = AccessClaims {
@@ -111,10 +122,12 @@ impl Issuer {
     }
 
     pub(crate) fn mint_delegated(&self, d: Delegated<'_>, now: Ts) -> Result<Minted> {
+        admit_binding(d.client, d.key)?;
         let customer = d.mandate.tenant;
         let home = d.subject.tenant;
         let end = d.mandate.expires_at;
-        let common = Common { client: d.client, tenant: customer, rvs: d.rvs, jti: d.jti, end };
+        let common =
+            Common { client: d.client, key: d.key, tenant: customer, rvs: d.rvs, jti: d.jti, end };
         let claims = AccessClaims {
             sub: self.principal(customer, d.actor).to_string(),
             aud: d.audience.to_owned(),
@@ -141,9 +154,11 @@ impl Issuer {
     }
 
     pub(crate) fn mint_client(&self, own: Own<'_>, now: Ts) -> Result<Minted> {
-        let Own { signers, client, audience, scope, rvs } = own;
+        let Own { signers, client, audience, scope, key, rvs } = own;
         let end = now.plus_secs(self.0.settings.limits.ttl_secs);
-        let common = Common { client, tenant: client.tenant, rvs, jti: self.new_jti()?, end };
+        admit_binding(client, key)?;
+        let jti = self.new_jti()?;
+        let common = Common { client, key, tenant: client.tenant, rvs, jti, end };
         let claims = AccessClaims { aud: audience.to_owned(), scope, ..self.bare(common, now) };
         sign(signers, claims, now)
     }
@@ -160,7 +175,7 @@ impl Issuer {
 
     /// What every access token has; a token of the client about itself, until more is filled in.
     fn bare(&self, common: Common<'_>, now: Ts) -> AccessClaims {
-        let Common { client, tenant, rvs, jti, end } = common;
+        let Common { client, key, tenant, rvs, jti, end } = common;
         AccessClaims {
             iss: self.0.settings.issuer.clone(),
             sub: client.id.to_string(),
@@ -188,7 +203,7 @@ impl Issuer {
             amr: Vec::new(),
             idp: None,
             purpose: None,
-            cnf: None,
+            cnf: ProvenKey::confirmation(key),
             rvs,
         }
     }
@@ -200,6 +215,7 @@ fn sign(signers: &Signers, claims: AccessClaims, now: Ts) -> Result<Minted> {
     Ok(Minted {
         access_token: signers.access(ACCESS_TOKEN_TYPE, &claims)?,
         expires_in: claims.exp.saturating_sub(now.secs()),
+        is_bound: claims.cnf.is_some(),
         jti: claims.jti,
         scope: claims.scope,
     })

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     Error, Issuer, Minted, Result, Via,
     authorize::Pending,
+    dpop::{ProvenKey, admit_binding},
     environment::fingerprint,
     grants::code::{Kept, Presented, may_redeem},
     keys::Signers,
@@ -38,6 +39,8 @@ pub struct Redemption<'a> {
     pub redirect_uri: &'a str,
     /// The PKCE verifier.
     pub code_verifier: Option<&'a str>,
+    /// The key that whoever sends it has proven to hold.
+    pub key: Option<&'a ProvenKey>,
 }
 
 /// What the client gets.
@@ -54,6 +57,7 @@ struct Login {
     pending: Pending,
     session: Session,
     user: User,
+    key: Option<ProvenKey>,
 }
 
 impl Issuer {
@@ -68,6 +72,11 @@ impl Issuer {
             self.admit_failure_of(client, via)?;
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
             return Err(Error::GrantNotAllowed);
+        }
+        if let Err(error) = admit_binding(client, asked.key) {
+            self.admit_failure_of(client, via)?;
+            self.note("token.issue", error.code(), Some(client.id.clone()), via).await?;
+            return Err(error);
         }
         let code_hash = fingerprint(asked.code);
         // Nobody takes the order of all writers in hand for a code that never was.
@@ -130,6 +139,12 @@ impl Issuer {
         if !may_redeem(&presented, &kept, tx.now()) {
             return Ok(Err("code_unacceptable"));
         }
+        // Whoever asked for the code named the key that will redeem it (RFC 9449 §10).
+        if let Some(wanted) = &pending.terms.dpop_jkt
+            && asked.key.is_none_or(|key| key.thumbprint() != wanted)
+        {
+            return Ok(Err("code_of_another_key"));
+        }
         let now = tx.now();
         let session = tx.find_session(code.session).await?.filter(|session| session.is_live(now));
         let Some(session) = session else { return Ok(Err("session_ended")) };
@@ -144,7 +159,8 @@ impl Issuer {
         if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
             return Ok(Err("home_tenant_inactive"));
         }
-        Ok(Ok(Login { code_hash: code_hash.to_owned(), pending, session, user }))
+        let (code_hash, key) = (code_hash.to_owned(), asked.key.cloned());
+        Ok(Ok(Login { code_hash, pending, session, user, key }))
     }
 
     /// A code that comes twice was stolen by one of the two: what it gave dies, and with it what was
@@ -165,7 +181,7 @@ impl Issuer {
 
     async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Redeemed> {
         let (now, jti) = (tx.now(), self.new_jti()?);
-        let Login { code_hash, pending, session, user } = login;
+        let Login { code_hash, pending, session, user, key } = login;
         if !tx.redeem_code(&code_hash, &jti).await? {
             return Err(Error::BadGrant);
         }
@@ -177,9 +193,9 @@ impl Issuer {
         let scope = home_scope(&pending.scope, &user);
         let signers = self.signers_in(&mut tx).await?;
         let id_token = self.id_token(&signers, &pending, &session, &user)?;
-        let (user, session) = (&user, &session);
-        let home =
-            Home { signers: &signers, client, user, session, scope, managed, rvs: tx.rvs(), jti };
+        let (user, rvs) = (&user, tx.rvs());
+        let (signers, session, key) = (&signers, &session, key.as_ref());
+        let home = Home { signers, client, user, session, scope, managed, key, rvs, jti };
         let token = self.mint_home(home, now)?;
         let entry = Entry {
             actor_user_id: Some(user.id),

@@ -1,7 +1,7 @@
 //! Token revocation (RFC 7009), and what every change that kills tokens has in common.
 
 use procura_store::{Tx, audit::Entry, clients::Client};
-use procura_token::{Key, Kind, Seq};
+use procura_token::{Key, Kind, Seq, Shown};
 
 use crate::{Issuer, Result, Via};
 
@@ -35,7 +35,8 @@ impl Issuer {
     /// A delegated token ends its delegation; any other dies alone.
     pub async fn revoke_token(&self, client: &Client, token: &str, via: &Via) -> Result<()> {
         let now = self.0.environment.now();
-        let genuine = self.genuine(token, now).ok().filter(|g| g.claims.client_id == client.id);
+        let genuine = self.genuine(token, Shown::ByOther, now).ok();
+        let genuine = genuine.filter(|g| g.claims.client_id == client.id);
         let Some(genuine) = genuine else {
             self.admit_failure_of(client, via)?;
             return self.note("token.revoke", "token_unknown", Some(client.id.clone()), via).await;

@@ -145,10 +145,22 @@ impl Issuer {
         self.note(action, "request_malformed", Some(client.id.clone()), via).await
     }
 
+    /// Puts a refusal of this client into the audit log that no verb has recorded.
+    pub async fn note_refusal(
+        &self,
+        action: &str,
+        reason: &'static str,
+        client: &Client,
+        via: &Via,
+    ) -> Result<()> {
+        self.admit_failure_of(client, via)?;
+        self.note(action, reason, Some(client.id.clone()), via).await
+    }
+
     /// The same for a failure of whoever says to be this client: a public client's id proves nothing,
     /// everybody can say it.
     pub(crate) fn admit_failure_of(&self, client: &Client, via: &Via) -> Result<()> {
-        if client.secret_hash.is_some() { Ok(()) } else { self.admit_failure(via) }
+        if client.is_public() { self.admit_failure(via) } else { Ok(()) }
     }
 
     pub(crate) fn admit_failure(&self, via: &Via) -> Result<()> {

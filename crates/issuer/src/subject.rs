@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use procura_token::{
-    Algorithm, KeySet, Rejection, Ts,
+    Algorithm, KeySet, Rejection, Shown, Ts,
     jws::{Expected, Genuine},
 };
 use quick_cache::sync::Cache as QuickCache;
@@ -22,8 +22,13 @@ impl Default for Cache {
 }
 
 impl Issuer {
-    /// Verifies an access token that we issued, for any audience.
-    pub(crate) fn genuine(&self, token: &str, now: Ts) -> Result<Arc<Genuine>, Rejection> {
+    /// Verifies an access token that we issued, for any audience, and that it may come in this way.
+    pub(crate) fn genuine(
+        &self,
+        token: &str,
+        shown: Shown<'_>,
+        now: Ts,
+    ) -> Result<Arc<Genuine>, Rejection> {
         let expected = Expected {
             issuer: self.0.settings.issuer.clone(),
             audience: None,
@@ -34,10 +39,10 @@ impl Issuer {
         if let Some((verified_with, genuine)) = self.0.subjects.0.get(token)
             && Arc::ptr_eq(&verified_with, &keys)
         {
-            expected.claims(&genuine.claims, now)?;
+            expected.claims(&genuine.claims, shown, now)?;
             return Ok(genuine);
         }
-        let genuine = Arc::new(expected.access_token(token, &keys, now)?);
+        let genuine = Arc::new(expected.access_token(token, &keys, shown, now)?);
         self.0.subjects.0.insert(token.into(), (keys, Arc::clone(&genuine)));
         Ok(genuine)
     }

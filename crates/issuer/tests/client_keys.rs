@@ -109,8 +109,8 @@ impl Node {
     }
 }
 
-fn keys_only(json: Value) -> Option<Value> {
-    json["keys"].is_array().then_some(json)
+fn keys_only(json: &Value) -> Option<Value> {
+    json["keys"].is_array().then(|| json.clone())
 }
 
 fn named(kids: &[&str]) -> Value {
@@ -229,6 +229,7 @@ async fn issuer(allow: &str) -> Issuer {
         home_ttl_secs: 600,
         limits: Limits { ttl_secs: 300 },
         session_ttl_secs: 3600,
+        is_dpop_nonce_required: false,
         mail_dir: "/nowhere".into(),
         keys: Plan::default(),
         outbound: settings(allow),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use procura_issuer::{
     Error, Issuer, Via,
+    client_credentials::Request,
     clients::Credential,
     keys::{OpenError, Secrets},
     rotation::{Listed, Retirement},
@@ -116,7 +117,8 @@ async fn a_node_whose_copy_is_old_does_not_sign_with_a_stolen_key() {
     let via = Via::default();
     let issue = async || {
         let scope = Scope::default();
-        there.issue_to_client(&client, None, &scope, &via).await.unwrap().access_token
+        let request = Request { audience: None, scope: &scope, key: None };
+        there.issue_to_client(&client, request, &via).await.unwrap().access_token
     };
     let before = kid_of(&issue().await).unwrap();
     let stolen = active(&here).await;

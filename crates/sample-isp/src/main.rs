@@ -63,6 +63,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let verifier = Verifier::start(Config {
         name: options.name.clone(),
         accepts_delegated: true,
+        origin: options.origin.clone(),
         address: settings.issuer_address.clone(),
         revocations: options.source()?,
         ..Config::new(

@@ -35,6 +35,9 @@ pub struct Options {
     /// Our own identifier in `aud`, instead of the demo's.
     #[arg(long)]
     pub audience: Option<String>,
+    /// Where clients reach us, as their proofs of possession name it; the identifier where it is not said.
+    #[arg(long)]
+    pub origin: Option<String>,
     /// Our client id, instead of the demo's.
     #[arg(long, requires = "client_secret_file")]
     pub client_id: Option<String>,

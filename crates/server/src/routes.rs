@@ -34,6 +34,7 @@ fn oauth_routes() -> Router<App> {
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::discovery))
         .route("/oauth2/jwks", get(oauth::metadata::jwks))
         .route("/oauth2/authorize", get(oauth::authorize::by_get).post(oauth::authorize::by_post))
+        .route("/oauth2/par", post(oauth::par::push))
         .route("/oauth2/token", post(oauth::token::token))
         .route("/oauth2/userinfo", get(oauth::userinfo::userinfo).post(oauth::userinfo::userinfo))
         .route("/oauth2/introspect", post(oauth::introspect::introspect))

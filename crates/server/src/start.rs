@@ -152,6 +152,7 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         home_ttl_secs: config.tokens.home_ttl_secs,
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
+        is_dpop_nonce_required: config.tokens.is_dpop_nonce_required,
         stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
         keys: config.keys.plan(),
@@ -221,6 +222,8 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         }
         let forgotten = issuer.store().forget_revocations(now).await;
         let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_used_values(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_pushed_requests(now).await);
         if let Err(error) = forgotten {
             tracing::error!(%error, "old entries could not be put away");
         }

@@ -93,9 +93,11 @@ pub const LEFT_OUT: &[&str] = &[
     "head",
     "home_tokens",
     "logout_notices",
+    "pushed_requests",
     "refresh_families",
     "refresh_tokens",
     "session_clients",
+    "used_values",
     "verifiers",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::{Permissions, Profile, Registration};
+use procura_domain::{AuthMethod, Permissions, Profile, Registration};
 use procura_token::{ClientId, Scope, TenantId, Ts};
 
 use crate::{
@@ -46,6 +46,20 @@ pub struct Client {
     pub registration: Registration,
     /// Since when.
     pub created_at: Ts,
+}
+
+impl Client {
+    /// Whether it proves nothing: everybody can say its id.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.registration.token_endpoint_auth_method == AuthMethod::None
+    }
+
+    /// Whether its tokens must be bound to a key (RFC 9449 §5.2).
+    #[must_use]
+    pub fn must_bind_tokens(&self) -> bool {
+        self.profile == Profile::Fapi2 || self.registration.dpop_bound_access_tokens
+    }
 }
 
 /// A service that takes tokens.

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod logout;
 pub mod meters;
 mod postgres;
+pub mod pushed;
 pub mod refresh;
 pub mod relationships;
 pub mod relay;
@@ -25,6 +26,7 @@ mod sql;
 mod sqlite;
 pub mod tenants;
 mod tx;
+mod used;
 pub mod users;
 pub mod verifiers;
 

@@ -38,6 +38,15 @@ pub struct Act {
     pub tenant: TenantId,
 }
 
+/// Confirmation (RFC 7800) by a key of the client's. A token with any other kind is malformed here, so that
+/// a binding that we do not know is never overlooked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The thumbprint of the key (RFC 9449 §6.1).
+    pub jkt: String,
+}
+
 /// Payload of an access token. Times are seconds of the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessClaims {
@@ -110,9 +119,9 @@ pub struct AccessClaims {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub purpose: Option<Purpose>,
-    /// Confirmation key (RFC 7800). A token that carries one is not a bearer token.
+    /// The key that the token is bound to. A token that carries one is not a bearer token.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cnf: Option<Value>,
+    pub cnf: Option<Confirmation>,
     /// The revocation head as read before any state was looked at.
     pub rvs: Seq,
 }

@@ -142,7 +142,7 @@ impl Jwk {
         }
     }
 
-    fn parse(&self) -> Result<ParsedPublicKey, BadKey> {
+    pub(crate) fn parse(&self) -> Result<ParsedPublicKey, BadKey> {
         let part = |text: &Option<String>| {
             B64.decode(text.as_deref().unwrap_or_default()).map_err(|_| BadKey)
         };

@@ -41,8 +41,12 @@ pub enum Rejection {
     NotYetValid,
     /// The claims contradict each other.
     Incoherent,
-    /// It carries a confirmation key and came without the proof.
+    /// It is bound to a key and came without the proof.
     Bound,
+    /// It is bound to no key and came with a proof.
+    NotBound,
+    /// It is bound to another key than the proof's.
+    OtherKey,
 }
 
 impl Rejection {
@@ -61,6 +65,8 @@ impl Rejection {
             Self::NotYetValid => "token_not_yet_valid",
             Self::Incoherent => "token_incoherent",
             Self::Bound => "token_bound_to_a_key",
+            Self::NotBound => "token_not_bound",
+            Self::OtherKey => "token_bound_to_another_key",
         }
     }
 }
@@ -146,6 +152,17 @@ pub struct Expected {
     pub leeway_secs: i64,
 }
 
+/// How an access token came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown<'a> {
+    /// Alone: a bearer token (RFC 6750).
+    Bearer,
+    /// With a verified proof of the key that has this thumbprint (RFC 9449 §7.1).
+    WithProof(&'a str),
+    /// From somebody who asks about it or ends it, and does not use it.
+    ByOther,
+}
+
 /// An access token that is genuine and within its time. Whether it was revoked is not yet known.
 #[derive(Clone, Debug)]
 pub struct Genuine {
@@ -158,19 +175,30 @@ pub struct Genuine {
 }
 
 impl Expected {
-    /// Verifies an access token at the instant `now`.
-    pub fn access_token(&self, token: &str, keys: &KeySet, now: Ts) -> Result<Genuine, Rejection> {
+    /// Verifies an access token that came in this way at the instant `now`.
+    pub fn access_token(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        shown: Shown<'_>,
+        now: Ts,
+    ) -> Result<Genuine, Rejection> {
         let signed = verify(token, ACCESS_TOKEN_TYPE, keys, &self.algorithms)?;
         let claims: AccessClaims =
             serde_json::from_slice(&signed.payload).map_err(|_| Rejection::Malformed)?;
-        self.claims(&claims, now)?;
+        self.claims(&claims, shown, now)?;
         let kind = claims.kind().ok_or(Rejection::Incoherent)?;
         let keys = revocation::keys_of(&claims, &kind, &signed.kid);
         Ok(Genuine { claims, kind, keys })
     }
 
     /// The checks that depend on the instant and on who asks; also for a token verified before.
-    pub fn claims(&self, claims: &AccessClaims, now: Ts) -> Result<(), Rejection> {
+    pub fn claims(
+        &self,
+        claims: &AccessClaims,
+        shown: Shown<'_>,
+        now: Ts,
+    ) -> Result<(), Rejection> {
         let now = now.secs();
         if claims.iss != self.issuer {
             return Err(Rejection::Issuer);
@@ -185,10 +213,12 @@ impl Expected {
         if claims.nbf > latest || claims.iat > latest || claims.iat > claims.exp {
             return Err(Rejection::NotYetValid);
         }
-        // No proof of possession is checked yet, so a bound token is refused, never used as bearer.
-        if claims.cnf.is_some() {
-            return Err(Rejection::Bound);
+        match (shown, claims.cnf.as_ref().map(|cnf| cnf.jkt.as_str())) {
+            (Shown::ByOther, _) | (Shown::Bearer, None) => Ok(()),
+            (Shown::Bearer, Some(_)) => Err(Rejection::Bound),
+            (Shown::WithProof(_), None) => Err(Rejection::NotBound),
+            (Shown::WithProof(proven), Some(bound)) if proven == bound => Ok(()),
+            (Shown::WithProof(_), Some(_)) => Err(Rejection::OtherKey),
         }
-        Ok(())
     }
 }

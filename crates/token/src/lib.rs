@@ -2,6 +2,8 @@
 
 pub mod claims;
 pub mod crypto;
+pub mod dpop;
+pub mod foreign;
 pub mod ids;
 pub mod jwk;
 pub mod jws;
@@ -12,13 +14,14 @@ pub mod signing;
 pub mod statement;
 pub mod time;
 
-pub use claims::{AccessClaims, Act, Kind, Purpose};
+pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose};
+pub use foreign::ForeignKeys;
 pub use ids::{
     AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId, RelationshipId,
     SessionId, TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
-pub use jws::Rejection;
+pub use jws::{Rejection, Shown};
 pub use revocation::{Key, KeyHash, Seq};
 pub use scope::Scope;
 pub use statement::Statement;

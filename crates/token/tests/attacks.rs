@@ -10,7 +10,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use procura_token::{
-    Algorithm, Jwks, KeyId, KeySet, Kind, Rejection, Ts,
+    Algorithm, Jwks, KeyId, KeySet, Kind, Rejection, Shown, Ts,
     crypto::MacKey,
     jws::{ACCESS_TOKEN_TYPE, Expected},
     signing::SigningKey,
@@ -66,7 +66,7 @@ fn header() -> String {
 }
 
 fn verdict(key: &SigningKey, token: &str) -> Result<Kind, Rejection> {
-    expected().access_token(token, &keys(key), NOW).map(|genuine| genuine.kind)
+    expected().access_token(token, &keys(key), Shown::Bearer, NOW).map(|genuine| genuine.kind)
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn every_algorithm_verifies_what_it_signs_and_only_where_it_is_allowed() {
         let key = key(alg);
         let token = key.sign(ACCESS_TOKEN_TYPE, &delegated()).unwrap();
         let all = Expected { algorithms: vec![alg], ..expected() };
-        assert!(all.access_token(&token, &keys(&key), NOW).is_ok(), "{alg}");
+        assert!(all.access_token(&token, &keys(&key), Shown::Bearer, NOW).is_ok(), "{alg}");
         let other = Expected { algorithms: vec![], ..expected() };
-        let refused = other.access_token(&token, &keys(&key), NOW);
+        let refused = other.access_token(&token, &keys(&key), Shown::Bearer, NOW);
         assert_eq!(refused.err(), Some(Rejection::Algorithm), "{alg}");
     }
 }
@@ -165,6 +165,9 @@ fn claims_are_of_their_type_and_within_their_time() {
         assert_eq!(with("aud", json!(audience)), Err(Rejection::Audience), "{audience}");
     }
     assert_eq!(with("cnf", json!({"jkt": "x"})), Err(Rejection::Bound));
+    for unknown in [json!({"x5t#S256": "x"}), json!({"jkt": "x", "jwk": {}}), json!({})] {
+        assert_eq!(with("cnf", unknown), Err(Rejection::Malformed));
+    }
     for name in ["exp", "iat", "nbf", "rvs"] {
         for bad in [json!("1800000000"), json!(1.5), json!(null), json!([now]), json!(1e300)] {
             assert_eq!(with(name, bad.clone()), Err(Rejection::Malformed), "{name} {bad}");

@@ -74,7 +74,9 @@ fn verdict(token: &str) -> Result<Kind, Rejection> {
         leeway_secs: 0,
     };
     let keys = KEYS.get_or_init(|| KeySet::new(&jwks()).unwrap());
-    expected.access_token(token, keys, Ts::from_secs(NOW)).map(|genuine| genuine.kind)
+    expected
+        .access_token(token, keys, procura_token::Shown::Bearer, Ts::from_secs(NOW))
+        .map(|genuine| genuine.kind)
 }
 
 fn kind(claims: &Value) -> Result<Kind, Rejection> {

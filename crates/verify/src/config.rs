@@ -17,6 +17,9 @@ pub struct Config {
     pub audience: String,
     /// Signature algorithms that may be used at all. Default: ES256, `EdDSA`, RS256.
     pub algorithms: Vec<Algorithm>,
+    /// Where clients reach this resource server, as proofs of possession (`DPoP`) name it: scheme, host
+    /// and port. Default: the audience.
+    pub origin: Option<String>,
     /// The resource server's client id, for the revocation feed and introspection.
     pub client_id: String,
     /// The secret that belongs to it.
@@ -33,6 +36,9 @@ pub struct Config {
     pub leeway_secs: i64,
     /// So many verified tokens are remembered. Default: 4096.
     pub cached_tokens: usize,
+    /// So many used proofs of possession are remembered, each for a minute or two. Beyond, requests with a
+    /// proof get 503. Default: 65,536, which take 6 MB.
+    pub used_proofs: usize,
     /// Whether an issuer that is not on this machine may be spoken to without TLS. Default: no.
     pub may_use_plain_http: bool,
 }
@@ -116,6 +122,7 @@ impl Config {
             issuer: issuer.to_owned(),
             address: None,
             audience: audience.to_owned(),
+            origin: None,
             algorithms: vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256],
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
@@ -125,6 +132,7 @@ impl Config {
             max_lease: Duration::from_secs(2),
             leeway_secs: 5,
             cached_tokens: 4096,
+            used_proofs: 65_536,
             may_use_plain_http: false,
         }
     }

@@ -1,5 +1,5 @@
-//! The guard in front of a service: one bearer token, one tenant, then [`Verified`] in the
-//! request's extensions.
+//! The guard in front of a service: one access token, with its proof where it is bound to a key, one
+//! tenant, then [`Verified`] in the request's extensions.
 
 use std::{
     pin::Pin,
@@ -8,15 +8,23 @@ use std::{
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Request, header::AUTHORIZATION};
-use procura_token::TenantId;
+use procura_token::{
+    TenantId,
+    dpop::{Fault, HEADER},
+};
 use tower::{Layer, Service};
 
-use crate::{refused::Refused, verified::Verified, verifier::Verifier};
+use crate::{
+    refused::Refused,
+    verified::Verified,
+    verifier::{Possession, Verifier},
+};
 
 /// The header by which a client may say in which tenant it believes to act.
 pub const ACTIVE_TENANT: &str = "x-active-tenant-id";
 
-/// A tower layer that lets only accepted tokens through. Made by [`Verifier::layer`].
+/// A tower layer that lets only accepted tokens through. Made by [`Verifier::layer`]. Proofs of possession
+/// name the path as the guard sees it, so it belongs around nested routers, not into them.
 #[derive(Clone, Debug)]
 pub struct Guard(Verifier);
 
@@ -61,7 +69,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let verifier = self.verifier.clone();
         Box::pin(async move {
-            match admit(&verifier, request.headers()).await {
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            match admit(&verifier, request.headers(), (method, path)).await {
                 Ok(token) => {
                     request.extensions_mut().insert(token);
                     inner.call(request).await
@@ -75,23 +84,50 @@ where
     }
 }
 
-async fn admit(verifier: &Verifier, headers: &HeaderMap) -> Result<Verified, Refused> {
-    let token = bearer(headers).ok_or(Refused::NoToken)?;
-    let token = verifier.check(token).await?;
+async fn admit(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    (method, path): (&str, &str),
+) -> Result<Verified, Refused> {
+    let token = match credential(headers).ok_or(Refused::NoToken)? {
+        (Scheme::Bearer, token) => verifier.check(token).await?,
+        (Scheme::Proven, token) => {
+            let proof = proof(headers).ok_or(Refused::BadProof(Fault::NotOne))?;
+            verifier.check_bound(token, Possession { proof, method, path }).await?
+        }
+    };
     if may_act_in(headers, token.tenant()) { Ok(token) } else { Err(Refused::ActiveTenant) }
 }
 
-/// The token of exactly one `Authorization: Bearer` (RFC 6750 §2.1). Tokens in the query or in a
-/// form are never read: they end up in logs.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// How a token says that it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Bearer,
+    Proven,
+}
+
+/// The one proof of the request.
+fn proof(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(HEADER).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok()
+}
+
+/// The token of exactly one `Authorization: Bearer` (RFC 6750 §2.1) or `DPoP` (RFC 9449 §7.1). Tokens in
+/// the query or in a form are never read: they end up in logs.
+fn credential(headers: &HeaderMap) -> Option<(Scheme, &str)> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let is_token_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer")
-        && !token.is_empty()
-        && token.bytes().all(is_token_byte);
-    is_bearer.then_some(token)
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Proven
+    } else {
+        return None;
+    };
+    (!token.is_empty() && token.bytes().all(is_token_byte)).then_some((scheme, token))
 }
 
 /// Whether the request names no other active tenant than the token's. The header never selects a
@@ -120,12 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_bearer_token_is_read() {
-        assert_eq!(bearer(&headers("authorization", &["Bearer a.b.c"])), Some("a.b.c"));
-        assert_eq!(bearer(&headers("authorization", &["bearer a.b.c"])), Some("a.b.c"));
+    fn exactly_one_token_is_read() {
+        let read =
+            |value| credential(&headers("authorization", &[value])).map(|(s, t)| (s, t.to_owned()));
+        for (value, scheme) in [
+            ("Bearer a.b.c", Scheme::Bearer),
+            ("bearer a.b.c", Scheme::Bearer),
+            ("DPoP a.b.c", Scheme::Proven),
+            ("dpop a.b.c", Scheme::Proven),
+        ] {
+            assert_eq!(read(value), Some((scheme, "a.b.c".to_owned())));
+        }
         for bad in [
             &[][..],
             &["Bearer a", "Bearer a"],
+            &["Bearer a", "DPoP a"],
             &["Basic YTpi"],
             &["Bearer"],
             &["Bearer "],
@@ -133,7 +178,7 @@ mod tests {
             &["Bearer a b"],
             &["Bearer a,b"],
         ] {
-            assert_eq!(bearer(&headers("authorization", bad)), None, "{bad:?}");
+            assert_eq!(credential(&headers("authorization", bad)), None, "{bad:?}");
         }
     }
 

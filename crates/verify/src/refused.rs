@@ -9,19 +9,25 @@ use http::{
     HeaderValue, StatusCode,
     header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use procura_token::Rejection;
+use procura_token::{
+    Rejection,
+    dpop::{ALGORITHM_NAMES, Fault},
+};
 use serde::Serialize;
 
 /// A refusal. It is a response: `{"error", "error_description"}`, with `WWW-Authenticate` on 401
 /// and 403 and `Retry-After` on 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// No token, or not exactly one in `Authorization: Bearer`. 401 without an error code.
+    /// No token, or not exactly one in `Authorization: Bearer` or `DPoP`. 401 without an error code.
     #[error("token_missing")]
     NoToken,
     /// Not genuine, or not valid now. 401 `invalid_token`, whatever the reason.
     #[error("{0}")]
     BadToken(Rejection),
+    /// The proof of possession is missing or no good. 401 `invalid_dpop_proof`.
+    #[error("{0}")]
+    BadProof(Fault),
     /// Revoked. The same answer as for a bad token.
     #[error("token_revoked")]
     Revoked,
@@ -37,7 +43,7 @@ pub enum Refused {
     /// Delegated tokens are not accepted here. 403.
     #[error("delegated_refused")]
     Delegated,
-    /// Whether the token is revoked cannot be found out now. 503.
+    /// Whether the token is revoked, or the proof was used before, cannot be found out now. 503.
     #[error("revocation_unknown")]
     Unavailable,
 }
@@ -53,7 +59,9 @@ impl Refused {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NoToken | Self::BadToken(_) | Self::Revoked => StatusCode::UNAUTHORIZED,
+            Self::NoToken | Self::BadToken(_) | Self::BadProof(_) | Self::Revoked => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::ActiveTenant => StatusCode::BAD_REQUEST,
             Self::Scope(_) | Self::Tenant | Self::Delegated => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -62,10 +70,11 @@ impl Refused {
 
     const fn body(&self) -> Body {
         let (error, error_description) = match self {
-            Self::NoToken => ("unauthorized", "Exactly one bearer token is required."),
+            Self::NoToken => ("unauthorized", "Exactly one access token is required."),
             Self::BadToken(_) | Self::Revoked => {
                 ("invalid_token", "The token is not valid here or no longer.")
             }
+            Self::BadProof(_) => ("invalid_dpop_proof", "The DPoP proof is missing or not valid."),
             Self::ActiveTenant => ("invalid_request", "Active tenant does not match the token."),
             Self::Scope(_) => ("insufficient_scope", "The token lacks a permission."),
             Self::Tenant => ("insufficient_scope", "The token is for another tenant."),
@@ -93,8 +102,19 @@ impl Refused {
             Self::Tenant | Self::Delegated => {
                 Some(HeaderValue::from_static("Bearer error=\"insufficient_scope\""))
             }
-            Self::ActiveTenant | Self::Unavailable => None,
+            Self::BadProof(_) | Self::ActiveTenant | Self::Unavailable => None,
         }
+    }
+
+    /// What the other scheme says (RFC 9449 §7.1).
+    fn proof_challenge(&self) -> Option<HeaderValue> {
+        let error = match self {
+            Self::NoToken => "",
+            Self::BadToken(_) | Self::Revoked => "error=\"invalid_token\", ",
+            Self::BadProof(_) => "error=\"invalid_dpop_proof\", ",
+            _ => return None,
+        };
+        HeaderValue::from_str(&format!("DPoP {error}algs=\"{ALGORITHM_NAMES}\"")).ok()
     }
 }
 
@@ -105,6 +125,9 @@ impl IntoResponse for Refused {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(challenge) = self.proof_challenge() {
+            headers.append(WWW_AUTHENTICATE, challenge);
         }
         if self == Self::Unavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -122,6 +145,7 @@ mod tests {
         for refused in [
             Refused::NoToken,
             Refused::BadToken(Rejection::Expired),
+            Refused::BadProof(Fault::Replayed),
             Refused::Revoked,
             Refused::ActiveTenant,
             Refused::Scope("billing.read"),

@@ -10,8 +10,9 @@ use std::{
 };
 
 use procura_token::{
-    Kind, Rejection, Seq, Ts,
+    Kind, Rejection, Seq, Shown, Ts,
     crypto::{fill_random, sha256},
+    dpop::{Demand, Fault, Proof},
     jws::{Expected, Genuine, MAX_TOKEN_BYTES, kid_of},
 };
 use quick_cache::sync::Cache;
@@ -24,6 +25,7 @@ use crate::{
     introspection::Introspection,
     jwks::{Keys, NoKey},
     layer::Guard,
+    proofs::{Use, UsedProofs},
     refused::Refused,
     standing::Standing,
     verified::Verified,
@@ -51,6 +53,9 @@ pub(crate) struct Core {
     /// Whether revocations come from the copy in Redis just now.
     pub(crate) is_copy_followed: AtomicBool,
     introspection: Introspection,
+    /// Where clients reach us.
+    origin: String,
+    used_proofs: UsedProofs,
     /// By SHA-256 of the whole token, so that no token is kept in memory.
     remembered: Cache<[u8; 32], Remembered>,
 }
@@ -64,6 +69,17 @@ struct Running {
 /// Accepts or refuses access tokens. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct Verifier(Arc<Running>);
+
+/// A proof of possession and the request that it came with.
+#[derive(Clone, Copy, Debug)]
+pub struct Possession<'a> {
+    /// The value of the one `DPoP` header field.
+    pub proof: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a str,
+}
 
 /// Why a token that had been accepted would be refused now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +121,7 @@ impl Verifier {
             wire: Wire::new(&config, is_loopback)?,
             expected: Expected {
                 issuer: config.issuer,
-                audience: Some(config.audience),
+                audience: Some(config.audience.clone()),
                 algorithms: config.algorithms,
                 leeway_secs: config.leeway_secs,
             },
@@ -114,6 +130,8 @@ impl Verifier {
             standing: Standing::new(View::new(incarnation)),
             is_copy_followed: AtomicBool::new(false),
             introspection: Introspection::default(),
+            origin: config.origin.unwrap_or(config.audience),
+            used_proofs: UsedProofs::new(config.used_proofs),
             remembered: Cache::new(config.cached_tokens),
         });
         let mut tasks = JoinSet::new();
@@ -146,10 +164,36 @@ impl Verifier {
         Guard::new(self.clone())
     }
 
-    /// Accepts or refuses a token, for those who do not use [`Verifier::layer`].
+    /// Accepts or refuses a bearer token, for those who do not use [`Verifier::layer`]. One that is bound
+    /// to a key is refused.
     pub async fn check(&self, token: &str) -> Result<Verified, Refused> {
+        self.check_shown(token, Shown::Bearer).await
+    }
+
+    /// Accepts or refuses a token that is bound to a key, with the proof that came with it (RFC 9449 §7).
+    /// A bearer token is refused.
+    pub async fn check_bound(
+        &self,
+        token: &str,
+        possession: Possession<'_>,
+    ) -> Result<Verified, Refused> {
+        let (core, now) = (&self.0.core, Moment::now());
+        let Possession { proof, method, path } = possession;
+        let uri = format!("{}{path}", core.origin);
+        let demand = Demand { method, uri: &uri, token: Some(token), now: now.wall };
+        let proof = Proof::verify(proof, &demand).map_err(Refused::BadProof)?;
+        let verified = self.check_shown(token, Shown::WithProof(&proof.jkt)).await?;
+        // At the end, so that only who holds a good token and its key takes up memory.
+        match core.used_proofs.take(proof.id, now.mono) {
+            Use::First => Ok(verified),
+            Use::Again => Err(Refused::BadProof(Fault::Replayed)),
+            Use::Full => Err(Refused::Unavailable),
+        }
+    }
+
+    async fn check_shown(&self, token: &str, shown: Shown<'_>) -> Result<Verified, Refused> {
         let core = &self.0.core;
-        let genuine = core.genuine(token).await?;
+        let genuine = core.genuine(token, shown).await?;
         let is_delegated = matches!(genuine.kind, Kind::Delegated(_));
         if is_delegated && !core.accepts_delegated {
             return Err(Refused::Delegated);
@@ -216,7 +260,7 @@ impl Verifier {
 
 impl Core {
     /// The claims of a token that is genuine, for us and within its time.
-    async fn genuine(&self, token: &str) -> Result<Arc<Genuine>, Refused> {
+    async fn genuine(&self, token: &str, shown: Shown<'_>) -> Result<Arc<Genuine>, Refused> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::BadToken(Rejection::Malformed));
         }
@@ -225,7 +269,9 @@ impl Core {
             // A key that the issuer no longer publishes takes its tokens with it.
             if self.keys.current().is_some_and(|keys| keys.knows(&known.kid)) {
                 let now = Moment::now().wall;
-                self.expected.claims(&known.genuine.claims, now).map_err(Refused::BadToken)?;
+                self.expected
+                    .claims(&known.genuine.claims, shown, now)
+                    .map_err(Refused::BadToken)?;
                 return Ok(known.genuine);
             }
             self.remembered.remove(&digest);
@@ -237,7 +283,7 @@ impl Core {
         })?;
         let genuine = self
             .expected
-            .access_token(token, &keys, Moment::now().wall)
+            .access_token(token, &keys, shown, Moment::now().wall)
             .map(Arc::new)
             .map_err(Refused::BadToken)?;
         let remembered = Remembered { genuine: Arc::clone(&genuine), kid: kid.into() };

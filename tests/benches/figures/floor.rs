@@ -95,8 +95,14 @@ async fn exchange(State(floor): State<Arc<Floor>>, body: String) -> Response {
     let form: Vec<(String, String)> =
         url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let subject = form.iter().find(|(name, _)| name == "subject_token");
-    let genuine =
-        subject.map(|(_, token)| floor.expected.access_token(token, &floor.keys, floor.setup.now));
+    let genuine = subject.map(|(_, token)| {
+        floor.expected.access_token(
+            token,
+            &floor.keys,
+            procura_token::Shown::Bearer,
+            floor.setup.now,
+        )
+    });
     let Some(Ok(_)) = genuine else {
         return StatusCode::BAD_REQUEST.into_response();
     };

@@ -2,6 +2,7 @@
 
 mod copied;
 mod faults;
+mod once;
 mod start;
 mod together;
 

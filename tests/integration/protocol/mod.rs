@@ -1,11 +1,20 @@
 //! The protocol, document by document: what each RFC demands, and what bad input gets.
 
+mod fapi2;
 mod input;
+mod jarm;
+mod kinds;
 mod overage;
 mod rfc6749;
+mod rfc7523;
 mod rfc7662;
 mod rfc8414;
 mod rfc9068;
+mod rfc9101;
+mod rfc9126;
+mod rfc9449;
+mod rfc9449_resource;
+mod rfc9701;
 mod stream;
 
 use procura_tests::{Answer, House};

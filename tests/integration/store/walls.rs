@@ -71,12 +71,14 @@ const COMMON: &[&str] = &[
     "invitations",
     "logout_notices",
     "refresh_tokens",
+    "pushed_requests",
     "resource_servers",
     "revocations",
     "sealed_secrets",
     "session_clients",
     "signing_keys",
     "tenants",
+    "used_values",
     "verifiers",
 ];
 

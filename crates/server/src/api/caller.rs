@@ -1,4 +1,4 @@
-//! Who calls: people by bearer token, resource servers by Basic.
+//! Who calls: people by access token, bearer or with a proof of its key; resource servers by Basic.
 
 use axum::{
     extract::FromRequestParts,
@@ -6,7 +6,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use procura_domain::Caller;
-use procura_issuer::{Call, revoke::Confirm};
+use procura_issuer::{Call, callers::Proof, revoke::Confirm};
 use procura_store::clients::ResourceServer;
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ use crate::{
     api::{input::Parameters, problem::Problem},
     app::App,
     around::From,
+    oauth::dpop,
 };
 
 /// A person with a home token.
@@ -23,8 +24,7 @@ impl FromRequestParts<App> for Person {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
-        Ok(Self(app.issuer().caller(token).await?))
+        Ok(Self(caller(parts, app).await?.0))
     }
 }
 
@@ -42,7 +42,7 @@ impl FromRequestParts<App> for Changing {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Person(caller) = Person::from_request_parts(parts, app).await?;
+        let (caller, proof) = caller(parts, app).await?;
         let From(via) = From::from_request_parts(parts, app).await?;
         let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
         let confirm = match asked.confirm.as_deref() {
@@ -50,8 +50,6 @@ impl FromRequestParts<App> for Changing {
             Some("applied") => Confirm::Applied,
             Some(_) => return Err(Problem::invalid("confirm")),
         };
-        let token = bearer(&parts.headers).ok_or(Problem::UNAUTHENTICATED)?;
-        let proof = app.issuer().proof(token)?;
         let expected_version = seen_version(&parts.headers)?;
         Ok(Self(Call { caller, proof, via, confirm, expected_version }))
     }
@@ -86,11 +84,14 @@ impl FromRequestParts<App> for Server {
     }
 }
 
-/// The one bearer token of the request (RFC 6750 §2.1); `None` where there is none or several.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = authorization(headers)?.split_once(' ')?;
-    let is_good = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
-    is_good.then_some(token)
+/// Who shows an access token, and what a change is checked against. The token is looked at once: a proof
+/// of possession is used up by it.
+async fn caller(parts: &Parts, app: &App) -> Result<(Caller, Proof), Problem> {
+    let request = (parts.method.as_str(), parts.uri.path());
+    let shows = dpop::shows(app, &parts.headers, request).await?;
+    let shows = shows.ok_or(Problem::UNAUTHENTICATED)?;
+    let caller = app.issuer().caller(shows.token, shows.shown()).await?;
+    Ok((caller, app.issuer().proof(shows.token, shows.shown())?))
 }
 
 /// The one Basic credential of the request, form-decoded as RFC 6749 §2.3.1 wants it.
@@ -104,7 +105,8 @@ pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((form_decode(id)?, form_decode(secret)?))
 }
 
-fn authorization(headers: &HeaderMap) -> Option<&str> {
+/// The one `Authorization` of the request.
+pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)

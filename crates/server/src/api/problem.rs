@@ -86,9 +86,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = StatusCode::into_response(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let by_proof = HeaderValue::from_static("DPoP algs=\"PS256 ES256 EdDSA\"");
+            headers.append(header::WWW_AUTHENTICATE, by_proof);
         }
         if let Some(secs) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
@@ -101,9 +102,12 @@ impl IntoResponse for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unauthenticated | Error::SubjectUnusable | Error::StepUp { .. } => {
-                Self::UNAUTHENTICATED
-            }
+            Error::Unauthenticated
+            | Error::AssertionRefused(_)
+            | Error::ProofRefused(_)
+            | Error::NonceWanted
+            | Error::SubjectUnusable
+            | Error::StepUp { .. } => Self::UNAUTHENTICATED,
             Error::Invalid(about) => Self::invalid(about),
             Error::BadGrant | Error::BadScope | Error::GrantNotAllowed => Self::invalid("request"),
             Error::Forbidden | Error::Refused(_) => {

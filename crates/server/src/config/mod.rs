@@ -90,7 +90,7 @@ impl Config {
         if !self.database.url.0.is_empty() && self.database.url_file != Path::new("") {
             return refuse("database.url and database.url_file exclude each other");
         }
-        let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs } = self.tokens;
+        let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs, .. } = self.tokens;
         if !(1..=Limits::MAX_TTL_SECS).contains(&delegated_ttl_secs) {
             return refuse("tokens.delegated_ttl_secs must be from 1 to 900");
         }
@@ -163,7 +163,8 @@ impl Config {
             "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\ntrusted_proxies = {:?}\n\
              client_address_header = {:?}\n\n\
              [database]\nurl = {:?}\nurl_file = {:?}\n\n\
-             [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\n\
+             [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\
+             is_dpop_nonce_required = {}\n\n\
              [limits]\nmax_connections = {}\nidle_secs = {}\n\
              unauthenticated_failures_per_minute = {}\n\n\
              [metrics]\nlisten = {:?}\n\n\
@@ -182,6 +183,7 @@ impl Config {
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
+            self.tokens.is_dpop_nonce_required,
             self.limits.max_connections,
             self.limits.idle_secs,
             self.limits.unauthenticated_failures_per_minute,

@@ -74,7 +74,6 @@ pub struct Database {
 /// How long things live, in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "a setting carries its unit in its name")]
 pub struct Tokens {
     /// Home tokens.
     pub home_ttl_secs: i64,
@@ -82,6 +81,8 @@ pub struct Tokens {
     pub delegated_ttl_secs: i64,
     /// Login sessions.
     pub session_ttl_secs: i64,
+    /// Whether proofs of possession (DPoP) must carry a nonce of the server's where tokens are asked for.
+    pub is_dpop_nonce_required: bool,
 }
 
 /// What signs and seals.
@@ -191,7 +192,12 @@ impl Default for Bounds {
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self { home_ttl_secs: 600, delegated_ttl_secs: 300, session_ttl_secs: 8 * 3600 }
+        Self {
+            home_ttl_secs: 600,
+            delegated_ttl_secs: 300,
+            session_ttl_secs: 8 * 3600,
+            is_dpop_nonce_required: false,
+        }
     }
 }
 

@@ -94,7 +94,7 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respo
         _ => return Err(Error::Invalid("decision")),
     };
     let answer = app.issuer().answer(&shown, &session, is_allowed).await?;
-    go(app, &Next::Client(answer))
+    go(app, &Next::Client(answer)).await
 }
 
 /// The login that may answer: not one from before a request that wants a new one.

@@ -71,7 +71,7 @@ async fn try_submit(
     match app.issuer().log_in(email, password, via).await {
         Ok(logged_in) => {
             let next = app.issuer().go_on(&shown, &logged_in.session).await?;
-            let mut response = go(app, &next)?;
+            let mut response = go(app, &next).await?;
             Cookies::set_session(app, &logged_in.cookie, &mut response);
             Ok(response)
         }

@@ -10,7 +10,10 @@ use procura_issuer::authorize::{Answer, Next, Parameters};
 use crate::{
     app::App,
     console::{cookies::Cookies, page},
-    oauth::form::Form,
+    oauth::{
+        form::Form,
+        request::{Refused, Request},
+    },
 };
 
 /// By GET.
@@ -20,7 +23,7 @@ pub async fn by_get(
     RawQuery(query): RawQuery,
 ) -> Response {
     match Form::parse(query.unwrap_or_default().as_bytes()) {
-        Ok(form) => begin(&app, &headers, &form).await,
+        Ok(form) => begin(&app, &headers, form).await,
         Err(error) => page::error(error.code()),
     }
 }
@@ -32,31 +35,22 @@ pub async fn by_post(
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
     match form {
-        Ok(form) => begin(&app, &headers, &form).await,
+        Ok(form) => begin(&app, &headers, form).await,
         Err(error) => page::error(error.code()),
     }
 }
 
-async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
+async fn begin(app: &App, headers: &HeaderMap, form: Form) -> Response {
     match try_begin(app, headers, form).await {
         Ok(response) => response,
-        Err(error) => page::of(error),
+        Err(Refused::Code(code)) => page::error(code),
+        Err(Refused::Verb(error)) => page::of(error),
     }
 }
 
-async fn try_begin(
-    app: &App,
-    headers: &HeaderMap,
-    form: &Form,
-) -> procura_issuer::Result<Response> {
-    // Neither is ever ignored: what they would say is not what the query says.
-    if form.get("request").is_some() {
-        return Err(procura_issuer::Error::Invalid("request"));
-    }
-    if form.get("request_uri").is_some() {
-        return Err(procura_issuer::Error::Invalid("request_uri"));
-    }
-    let parameters = Parameters {
+/// The parameters of the request, wherever they stand.
+pub(crate) fn parameters(form: &Form) -> Parameters<'_> {
+    Parameters {
         client_id: form.get("client_id"),
         redirect_uri: form.get("redirect_uri"),
         response_type: form.get("response_type"),
@@ -66,7 +60,14 @@ async fn try_begin(
         code_challenge: form.get("code_challenge"),
         code_challenge_method: form.get("code_challenge_method"),
         prompt: form.get("prompt"),
-    };
+        dpop_jkt: form.get("dpop_jkt"),
+        response_mode: form.get("response_mode"),
+        ..Parameters::default()
+    }
+}
+
+async fn try_begin(app: &App, headers: &HeaderMap, form: Form) -> Result<Response, Refused> {
+    let request = Request::of(app, form).await?;
     let cookies = Cookies::read(app, headers);
     let session = match &cookies.session {
         Some(cookie) => app.issuer().session(cookie).await?,
@@ -76,8 +77,9 @@ async fn try_begin(
         Some(browser) => (browser.clone(), false),
         None => (app.issuer().environment().secret()?, true),
     };
-    let next = app.issuer().begin_authorization(parameters, &browser, session.as_ref()).await?;
-    let mut response = go(app, &next)?;
+    let next =
+        app.issuer().begin_authorization(request.parameters(), &browser, session.as_ref()).await?;
+    let mut response = go(app, &next).await?;
     if is_new {
         Cookies::set_browser(app, &browser, &mut response);
     }
@@ -85,9 +87,9 @@ async fn try_begin(
 }
 
 /// To where the browser goes next; always 303, so that no form is ever sent again.
-pub(crate) fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
+pub(crate) async fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
     let to = match next {
-        Next::Client(answer) => location(app.origin(), answer)?,
+        Next::Client(answer) => location(app, answer).await?,
         Next::LogIn(id) => format!("/login?interaction={id}"),
         Next::Consent(id) => format!("/consent?interaction={id}"),
     };
@@ -95,7 +97,22 @@ pub(crate) fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
 }
 
 /// The client's redirect URI with the answer added; what was registered stays as it is, byte by byte.
-fn location(issuer: &str, answer: &Answer) -> procura_issuer::Result<String> {
+async fn location(app: &App, answer: &Answer) -> procura_issuer::Result<String> {
+    let signed = app.issuer().sign_answer(answer).await?;
+    let query = match signed {
+        // It says all of it, and nothing stands beside it (JARM §2.3.1).
+        Some(signed) => format!("response={signed}"),
+        None => plain(app.origin(), answer),
+    };
+    let uri = &answer.redirect_uri;
+    if uri.contains('#') {
+        return Err(procura_issuer::Error::Invalid("redirect_uri"));
+    }
+    let joint = if uri.contains('?') { '&' } else { '?' };
+    Ok(format!("{uri}{joint}{query}"))
+}
+
+fn plain(issuer: &str, answer: &Answer) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     match &answer.outcome {
         Ok(code) => query.append_pair("code", code),
@@ -105,11 +122,5 @@ fn location(issuer: &str, answer: &Answer) -> procura_issuer::Result<String> {
         query.append_pair("state", state);
     }
     query.append_pair("iss", issuer);
-    let query = query.finish();
-    let uri = &answer.redirect_uri;
-    if uri.contains('#') {
-        return Err(procura_issuer::Error::Invalid("redirect_uri"));
-    }
-    let joint = if uri.contains('?') { '&' } else { '?' };
-    Ok(format!("{uri}{joint}{query}"))
+    query.finish()
 }

@@ -58,6 +58,22 @@ impl OAuthError {
         retry_after: Some(1),
         ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later.")
     };
+    const PROOF: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_dpop_proof",
+        "The DPoP proof is missing or not valid.",
+    );
+    const NONCE_WANTED: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "use_dpop_nonce",
+        "The DPoP proof must carry the nonce of this answer.",
+    );
+    /// A signed request that is not wholly good (RFC 9101 §6.3).
+    pub const REQUEST_OBJECT: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_request_object",
+        "The signed request is not valid.",
+    );
     const METHOD: Self = Self::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "invalid_request",
@@ -73,6 +89,12 @@ impl OAuthError {
     #[must_use]
     pub const fn invalid(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// An authorization request that cannot be granted, by the code that a browser would have carried.
+    #[must_use]
+    pub const fn authorization(code: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, "The authorization request is not valid.")
     }
 
     /// A parameter is missing.
@@ -109,6 +131,7 @@ const fn text_for(parameter: &'static str) -> &'static str {
         b"grant_type" => "grant_type is missing or not valid.",
         b"code" => "code is missing or not valid.",
         b"redirect_uri" => "redirect_uri is missing or not valid.",
+        b"request_uri" => "request_uri is not accepted here.",
         b"token" => "token is missing or not valid.",
         b"subject_token" => "subject_token is missing or not valid.",
         b"subject_token_type" => "subject_token_type is missing or not supported.",
@@ -146,7 +169,9 @@ impl From<Error> for OAuthError {
             },
             Error::StepUp { acr, max_age } => Self { acr, max_age, ..step_up },
             Error::SubjectUnusable => subject,
-            Error::Unauthenticated => Self::CLIENT,
+            Error::Unauthenticated | Error::AssertionRefused(_) => Self::CLIENT,
+            Error::ProofRefused(_) => Self::PROOF,
+            Error::NonceWanted => Self::NONCE_WANTED,
             Error::GrantNotAllowed => {
                 bad("unauthorized_client", "The client may not use this grant type.")
             }

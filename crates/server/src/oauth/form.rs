@@ -1,5 +1,7 @@
 //! A form, parsed once: `application/x-www-form-urlencoded`, no parameter twice (RFC 6749 §3.2).
 
+use std::collections::BTreeMap;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -58,7 +60,13 @@ impl Form {
         Ok(form)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The parameters that a client has sent in another form, under the same rules.
+    pub fn of(parameters: &BTreeMap<String, String>) -> Result<Self, OAuthError> {
+        let mut text = url::form_urlencoded::Serializer::new(String::new());
+        Self::parse(text.extend_pairs(parameters).finish().as_bytes())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().filter_map(|at| {
             Some((self.text.get(at.name..at.value)?, self.text.get(at.value..at.end)?))
         })

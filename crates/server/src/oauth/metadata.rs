@@ -14,6 +14,14 @@ use crate::app::App;
 
 const CACHEABLE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
 
+/// How clients may prove themselves.
+const AUTH_METHODS: [&str; 4] =
+    ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+/// With what clients may sign; RS256 only those that are registered with it.
+const FOREIGN_ALGS: [&str; 4] = ["PS256", "ES256", "EdDSA", "RS256"];
+/// With what we sign.
+const OWN_ALGS: [&str; 2] = ["ES256", "RS256"];
+
 /// The metadata document.
 pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
     (CACHEABLE, Json(document(app.origin())))
@@ -27,25 +35,33 @@ pub(crate) fn document(issuer: &str) -> Value {
         "authorization_endpoint": at("/oauth2/authorize"),
         "token_endpoint": at("/oauth2/token"),
         "jwks_uri": at("/oauth2/jwks"),
+        "pushed_authorization_request_endpoint": at("/oauth2/par"),
         "userinfo_endpoint": at("/oauth2/userinfo"),
         "introspection_endpoint": at("/oauth2/introspect"),
         "revocation_endpoint": at("/oauth2/revoke"),
         "scopes_supported": ["openid", "profile", "email", "partner.tenants.list",
             "partner.tenants.switch_context", "tenant.admin", "operator.admin"],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "jwt", "query.jwt"],
         "grant_types_supported": [redeem::GRANT, client_credentials::GRANT, exchange::GRANT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": FOREIGN_ALGS,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
+        "introspection_endpoint_auth_signing_alg_values_supported": FOREIGN_ALGS,
+        "introspection_signing_alg_values_supported": OWN_ALGS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": FOREIGN_ALGS,
+        "dpop_signing_alg_values_supported": ["PS256", "ES256", "EdDSA"],
+        "authorization_signing_alg_values_supported": OWN_ALGS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "acr_values_supported": ["urn:procura:acr:pwd"],
         "claims_supported": ["sub", "name", "email", "email_verified", "auth_time", "acr", "amr", "sid"],
         "prompt_values_supported": ["none", "login", "consent"],
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": FOREIGN_ALGS,
         "request_uri_parameter_supported": false,
         "tenant_delegation_supported": true,
         "revocation_feed_endpoint": at("/revocations/stream"),

@@ -2,10 +2,13 @@
 
 pub mod authorize;
 pub mod client_auth;
+pub mod dpop;
 pub mod error;
 pub mod form;
 pub mod introspect;
 pub mod metadata;
+pub mod par;
+pub mod request;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

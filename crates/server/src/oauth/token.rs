@@ -10,6 +10,7 @@ use axum::{
 };
 use procura_issuer::{
     Minted, Via, client_credentials,
+    dpop::ProvenKey,
     exchange::{self, Request},
     redeem::{self, Redemption},
 };
@@ -20,7 +21,7 @@ use serde::Serialize;
 use crate::{
     app::App,
     around::From,
-    oauth::{client_auth, error::OAuthError, form::Form},
+    oauth::{client_auth, dpop, error::OAuthError, form::Form},
 };
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -33,22 +34,40 @@ pub async fn token(
     From(via): From,
     headers: HeaderMap,
     form: Result<Form, OAuthError>,
+) -> Response {
+    let answer = try_token(&app, &via, &headers, form).await;
+    dpop::answered(app.issuer(), answer)
+}
+
+async fn try_token(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    form: Result<Form, OAuthError>,
 ) -> Result<Response, OAuthError> {
     let issuer = app.issuer();
     let form = match form {
         Ok(form) => form,
         Err(error) => {
-            issuer.note_stranger("token.request", "form_refused", None, &via).await?;
+            issuer.note_stranger("token.request", "form_refused", None, via).await?;
             return Err(error);
         }
     };
     let grant = form.get("grant_type");
     let action = if grant == Some(exchange::GRANT) { exchange::ACTION } else { "token.issue" };
-    let client = client_auth::authenticate(issuer, &headers, &form, action, &via).await?;
+    let client = client_auth::authenticate(issuer, headers, &form, action, via).await?;
+    let key = match dpop::proven(issuer, headers, ("POST", "/oauth2/token")).await {
+        Ok(key) => key,
+        Err(error) => {
+            issuer.note_refusal(action, error.code(), &client, via).await?;
+            return Err(error.into());
+        }
+    };
+    let asks = Asks { client: &client, form: &form, key, via };
     let answer = match grant {
-        Some(exchange::GRANT) => by_exchange(&app, &client, &form, &via).await,
-        Some(redeem::GRANT) => by_code(&app, &client, &form, &via).await,
-        Some(client_credentials::GRANT) => by_client(&app, &client, &form, &via).await,
+        Some(exchange::GRANT) => by_exchange(app, &asks).await,
+        Some(redeem::GRANT) => by_code(app, &asks).await,
+        Some(client_credentials::GRANT) => by_client(app, &asks).await,
         Some(_) => Err(OAuthError::GRANT_TYPE.into()),
         None => Err(OAuthError::missing("grant_type").into()),
     };
@@ -56,10 +75,19 @@ pub async fn token(
         Ok(response) => Ok(response),
         Err(Refused { error, is_recorded: true }) => Err(error),
         Err(Refused { error, is_recorded: false }) => {
-            issuer.note_malformed(action, &client, &via).await?;
+            issuer.note_malformed(action, &client, via).await?;
             Err(error)
         }
     }
+}
+
+/// What every grant is asked with.
+struct Asks<'a> {
+    client: &'a Arc<Client>,
+    form: &'a Form,
+    /// The key that the client has proven to hold.
+    key: Option<ProvenKey>,
+    via: &'a Via,
 }
 
 /// A refusal, and whether the verb has put its reason into the audit log already.
@@ -80,13 +108,8 @@ impl core::convert::From<procura_issuer::Error> for Refused {
     }
 }
 
-async fn by_exchange(
-    app: &App,
-    client: &Arc<Client>,
-    form: &Form,
-    via: &Via,
-) -> Result<Response, Refused> {
-    let granted = app.issuer().exchange(&wish(client, form, via)?).await?;
+async fn by_exchange(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let granted = app.issuer().exchange(&wish(asks)?).await?;
     Ok(answer(&Answer {
         issued_token_type: Some(ACCESS_TOKEN),
         tenant: Some(granted.tenant),
@@ -97,7 +120,8 @@ async fn by_exchange(
 }
 
 /// The parameters of an exchange (RFC 8693 §2.1), checked for syntax only.
-fn wish<'a>(client: &Arc<Client>, form: &'a Form, via: &Via) -> Result<Request<'a>, OAuthError> {
+fn wish<'a>(asks: &Asks<'a>) -> Result<Request<'a>, OAuthError> {
+    let form = asks.form;
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
         return Err(OAuthError::missing("actor_token"));
     }
@@ -114,13 +138,14 @@ fn wish<'a>(client: &Arc<Client>, form: &'a Form, via: &Via) -> Result<Request<'
     }
     let audience = audience(form)?;
     Ok(Request {
-        client: Arc::clone(client),
+        client: Arc::clone(asks.client),
         subject_token,
         tenant_id,
         audience,
         scope: scope(form)?,
         purpose: purpose(form)?,
-        via: via.clone(),
+        key: asks.key.clone(),
+        via: asks.via.clone(),
     })
 }
 
@@ -157,25 +182,26 @@ fn purpose(form: &Form) -> Result<Option<Purpose>, OAuthError> {
     }
 }
 
-async fn by_code(app: &App, client: &Client, form: &Form, via: &Via) -> Result<Response, Refused> {
+async fn by_code(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let form = asks.form;
     let redemption = Redemption {
         code: form.require("code")?,
         redirect_uri: form.require("redirect_uri")?,
         code_verifier: form.get("code_verifier"),
+        key: asks.key.as_ref(),
     };
-    let redeemed = app.issuer().redeem(client, redemption, via).await?;
+    let redeemed = app.issuer().redeem(asks.client, redemption, asks.via).await?;
     Ok(answer(&Answer { id_token: redeemed.id_token.as_deref(), ..Answer::new(&redeemed.token) }))
 }
 
-async fn by_client(
-    app: &App,
-    client: &Client,
-    form: &Form,
-    via: &Via,
-) -> Result<Response, Refused> {
-    let scope = scope(form)?.unwrap_or_default();
-    let audience = audience(form)?;
-    let token = app.issuer().issue_to_client(client, audience, &scope, via).await?;
+async fn by_client(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let scope = scope(asks.form)?.unwrap_or_default();
+    let request = client_credentials::Request {
+        audience: audience(asks.form)?,
+        scope: &scope,
+        key: asks.key.as_ref(),
+    };
+    let token = app.issuer().issue_to_client(asks.client, request, asks.via).await?;
     Ok(answer(&Answer::new(&token)))
 }
 
@@ -204,7 +230,7 @@ impl<'a> Answer<'a> {
         Self {
             access_token: &token.access_token,
             issued_token_type: None,
-            token_type: "Bearer",
+            token_type: if token.is_bound { "DPoP" } else { "Bearer" },
             expires_in: token.expires_in,
             scope: &token.scope,
             id_token: None,

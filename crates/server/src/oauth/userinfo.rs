@@ -1,18 +1,22 @@
-//! `GET/POST /oauth2/userinfo` (OpenID Connect Core §5.3), with the token in the header.
+//! `GET/POST /oauth2/userinfo` (OpenID Connect Core §5.3), with the token in the header, by either scheme.
 
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
 };
 use procura_issuer::Error;
 use serde_json::{Map, Value};
 
-use crate::{api::caller::bearer, app::App, oauth::error::OAuthError};
+use crate::{
+    app::App,
+    oauth::{dpop, error::OAuthError},
+};
 
 /// The handler.
 pub async fn userinfo(
     State(app): State<App>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Json<Map<String, Value>>, OAuthError> {
     const MISSING: OAuthError =
@@ -27,8 +31,26 @@ pub async fn userinfo(
         "insufficient_scope",
         "Bearer error=\"insufficient_scope\", scope=\"openid\"",
     );
-    let token = bearer(&headers).ok_or(MISSING)?;
-    let claims = app.issuer().userinfo(token).await.map_err(|error| match error {
+    const UNPROVEN: OAuthError = OAuthError::bearer(
+        StatusCode::UNAUTHORIZED,
+        "invalid_dpop_proof",
+        "DPoP error=\"invalid_dpop_proof\", algs=\"PS256 ES256 EdDSA\"",
+    );
+    const INVALID_WITH_PROOF: OAuthError = OAuthError::bearer(
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+        "DPoP error=\"invalid_token\", algs=\"PS256 ES256 EdDSA\"",
+    );
+    let shows = dpop::shows(&app, &headers, (method.as_str(), "/oauth2/userinfo")).await;
+    let shows = shows.map_err(|error| match error {
+        Error::ProofRefused(_) => UNPROVEN,
+        Error::Unauthenticated => INVALID_WITH_PROOF,
+        other => other.into(),
+    })?;
+    let shows = shows.ok_or(MISSING)?;
+    let claims = app.issuer().userinfo(shows.token, shows.shown()).await;
+    let claims = claims.map_err(|error| match error {
+        Error::Unauthenticated if shows.is_proven() => INVALID_WITH_PROOF,
         Error::Unauthenticated => INVALID,
         Error::Forbidden => SCOPE,
         other => other.into(),

@@ -1,0 +1,87 @@
+//! What works once works once at all nodes, also after one of them has started again.
+
+use procura_domain::Profile;
+use procura_tests::{ASSERTION, House, HouseOptions, Postgres, Software};
+use serde_json::json;
+
+use super::{PAT, first_node};
+
+const TOKEN: &str = "/oauth2/token";
+const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+
+/// The same request to both nodes, many times and all at once: how many were taken.
+async fn taken(at: [&Software; 2], form: &[(&str, &str)], proofs: &[&str]) -> usize {
+    let attempts = (0..16).map(|n| at[n % 2].post_bare(TOKEN, form, proofs));
+    let answers = futures_util::future::join_all(attempts).await;
+    answers.iter().filter(|answer| answer.status == 200).count()
+}
+
+#[tokio::test]
+async fn an_assertion_and_a_proof_work_at_one_of_two_nodes_and_once() {
+    let one = first_node();
+    let two = one.another_node();
+    let here = one.software(Profile::Fapi2, |_| {}).await;
+    let there = here.at(&two);
+    for _ in 0..4 {
+        let assertion = here.assertion();
+        let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
+        let proof = here.proof(TOKEN);
+        assert_eq!(taken([&here, &there], &form, &[&proof]).await, 1);
+        // With new assertions the proof is still a used one, and the other way round.
+        for software in [&here, &there] {
+            let answer = software.post(TOKEN, &[GRANT], &[&proof]).await;
+            answer.oauth_error(400, "invalid_dpop_proof");
+            let answer = software.post_bare(TOKEN, &form, &[&software.proof(TOKEN)]).await;
+            answer.oauth_error(401, "invalid_client");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_pushed_at_one_node_is_opened_at_another_and_answered_once() {
+    let one = first_node();
+    let two = one.another_node();
+    let here = one.software(Profile::Fapi2, |_| {}).await;
+    let there = here.at(&two);
+    let (start, verifier) = here.pushed(&json!({})).await;
+    let code = two.visitor().code_by(&start, PAT).await;
+    there.redeem(&code, &verifier).await.expect(200);
+    for node in [&one, &two] {
+        let page = node.visitor().visit(&start).await;
+        assert!(page.expect(400).text.contains("invalid_request_uri"));
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_of_one_node_is_one_of_all() {
+    let environment = vec![("PROCURA__TOKENS__IS_DPOP_NONCE_REQUIRED", "true".to_owned())];
+    let database = Some(Postgres::shared().database());
+    let one = House::start_with(HouseOptions { environment, database, ..HouseOptions::default() });
+    let two = one.another_node();
+    let here = one.software(Profile::Fapi2, |_| {}).await;
+    let there = here.at(&two);
+    let first = here.token(&[GRANT]).await;
+    first.oauth_error(400, "use_dpop_nonce");
+    let nonce = first.header("dpop-nonce").unwrap();
+    let proof = here.holder.proof("POST", &here.uri(TOKEN), &json!({ "nonce": nonce }));
+    there.post(TOKEN, &[GRANT], &[&proof]).await.expect(200);
+    here.post(TOKEN, &[GRANT], &[&proof]).await.oauth_error(400, "invalid_dpop_proof");
+}
+
+#[tokio::test]
+async fn what_was_used_is_used_after_a_restart() {
+    let mut house =
+        House::start_with(HouseOptions { is_restarted: true, ..HouseOptions::default() });
+    let software = house.software(Profile::Fapi2, |_| {}).await;
+    let (assertion, proof) = (software.assertion(), software.proof(TOKEN));
+    let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
+    software.post_bare(TOKEN, &form, &[&proof]).await.expect(200);
+    let (start, _) = software.pushed(&json!({})).await;
+    house.kill();
+    house.start_again();
+    let answer = software.post_bare(TOKEN, &form, &[&software.proof(TOKEN)]).await;
+    answer.oauth_error(401, "invalid_client");
+    software.post(TOKEN, &[GRANT], &[&proof]).await.oauth_error(400, "invalid_dpop_proof");
+    // And what was not used is still good.
+    house.visitor().code_by(&start, PAT).await;
+}
