@@ -60,7 +60,6 @@ const TOUCHES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["store/src", "issuer/src", "server/src"]),
     ("axum", &["server/src", "verify/src", "sample-isp/src"]),
     ("reqwest", &["outbound/src", "verify/src", "sample-isp/src"]),
-    ("ipnet", &["outbound/src"]),
     ("rustls", &["redis/src", "server/src"]),
     ("tokio_rustls", &["server/src"]),
 ];

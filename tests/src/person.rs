@@ -59,7 +59,7 @@ pub(crate) fn http(issuer: &str, is_browser: bool) -> reqwest::Client {
 
 impl Visitor {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        let http = http(&world.url, true);
+        let http = http(&world.issuer, true);
         Self { world, http }
     }
 
