@@ -84,6 +84,12 @@ impl Postgres {
         format!("postgres://{role}@localhost/{database}?host={}", self.folder.display())
     }
 
+    /// The id of its first process, whose children are all others.
+    pub fn pid(&self) -> u32 {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        file.lines().next().and_then(|line| line.parse().ok()).expect("an id in the first line")
+    }
+
     /// Stops it as a power cut would, and starts it again; returns when it answers.
     pub fn restart(&mut self) {
         let stdin = self.tether.stdin.as_mut().expect("piped");
