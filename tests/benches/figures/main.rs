@@ -35,6 +35,8 @@ mod world;
 
 use std::{fmt, process::ExitCode, time::Duration};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::{
     load::{Target, quantile},
     parts::{Part, Parts},
@@ -100,7 +102,15 @@ fn measure(words: &[String]) -> Result<(), Failure> {
     let mut report = Report::default();
     // One thread: the generator has one core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(&site, &parts, &mut report));
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            () = run(&site, &parts, &mut report) => Ok(()),
+            // What was started goes with the future that started it.
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
+            _ = terminate.recv() => Err(Failure::new("told to end")),
+        }
+    })?;
     report.print()
 }
 

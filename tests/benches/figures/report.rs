@@ -72,7 +72,8 @@ impl Report {
         (goal, unit): (f64, &str),
     ) {
         let shown = [&format!("{measured:.2} {unit}"), &format!("≤ {goal} {unit}")];
-        self.line(number, figure, shown.map(|text| text.trim_end()), Some(measured / goal));
+        let ratio = (goal > 0.0).then(|| measured / goal);
+        self.line(number, figure, shown.map(|text| text.trim_end()), ratio);
     }
 
     /// A figure without a goal.
