@@ -53,7 +53,7 @@ pub struct Outcome {
     pub errors: usize,
     /// From the first request to the last answer.
     pub elapsed: Duration,
-    /// CPU time of the server.
+    /// CPU time of the servers.
     pub server: Duration,
     /// CPU time of this process.
     pub generator: Duration,
@@ -68,7 +68,7 @@ impl Outcome {
         count(self.answered) / self.elapsed.as_secs_f64().max(f64::EPSILON)
     }
 
-    /// CPU time of the server for one request, in microseconds.
+    /// CPU time of the servers for one request, in microseconds.
     #[must_use]
     pub fn cpu_micros(&self) -> f64 {
         self.server.as_secs_f64() * 1e6 / count(self.answered.max(1))
@@ -80,7 +80,7 @@ impl Outcome {
         self.generator.as_secs_f64() / self.elapsed.as_secs_f64().max(f64::EPSILON)
     }
 
-    /// How busy the server's core was with it, of 1.
+    /// How busy the servers' core was with it, of 1.
     #[must_use]
     pub fn server_share(&self) -> f64 {
         self.server.as_secs_f64() / self.elapsed.as_secs_f64().max(f64::EPSILON)
@@ -145,40 +145,40 @@ pub struct Target {
     pub pid: u32,
 }
 
-/// As many requests as the server answers.
+/// As many requests as the servers answer; connections are shared out among them.
 pub async fn closed(
-    target: Target,
+    targets: &[Target],
     requests: &Requests,
     time: Duration,
 ) -> Result<Outcome, Failure> {
-    run(target, requests, time, Pace::Closed).await
+    run(targets, requests, time, Pace::Closed).await
 }
 
 /// So many requests per second, evenly spread. A latency counts from the instant at which the request
 /// was due: a server that falls behind is not forgiven the wait (nor the timer its millisecond).
 pub async fn open(
-    target: Target,
+    targets: &[Target],
     requests: &Requests,
     (time, rate): (Duration, f64),
 ) -> Result<Outcome, Failure> {
     let gap = Duration::from_secs_f64(1.0 / rate.max(1.0));
     let start = Instant::now() + Duration::from_millis(50);
-    run(target, requests, time, Pace::Open(start, gap)).await
+    run(targets, requests, time, Pace::Open(start, gap)).await
 }
 
 async fn run(
-    target: Target,
+    targets: &[Target],
     requests: &Requests,
     time: Duration,
     pace: Pace,
 ) -> Result<Outcome, Failure> {
     let mut connections = Vec::with_capacity(CONNECTIONS);
-    for _ in 0..CONNECTIONS {
+    for target in targets.iter().cycle().take(CONNECTIONS) {
         connections.push(Connection::open(target.address).await?);
     }
     let next = Arc::new(AtomicUsize::new(0));
     let own = std::process::id();
-    let (server, generator) = (machine::cpu_time(target.pid)?, machine::cpu_time(own)?);
+    let (server, generator) = (cpu_time(targets)?, machine::cpu_time(own)?);
     let started = Instant::now();
     let until = started + time.min(AT_MOST);
     let mut workers = JoinSet::new();
@@ -197,10 +197,14 @@ async fn run(
         all.latencies.extend(latencies);
     }
     all.elapsed = started.elapsed();
-    all.server = machine::cpu_time(target.pid)?.saturating_sub(server);
+    all.server = cpu_time(targets)?.saturating_sub(server);
     all.generator = machine::cpu_time(own)?.saturating_sub(generator);
     all.latencies.sort_unstable();
     Ok(all)
+}
+
+fn cpu_time(targets: &[Target]) -> Result<Duration, Failure> {
+    targets.iter().map(|target| machine::cpu_time(target.pid)).sum()
 }
 
 async fn work(

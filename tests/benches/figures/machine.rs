@@ -18,6 +18,18 @@ pub struct Cores {
 }
 
 impl Cores {
+    /// The servers' core, as `taskset` wants it.
+    #[must_use]
+    pub fn one(self) -> String {
+        self.server.to_string()
+    }
+
+    /// Both cores, as `taskset` wants them.
+    #[must_use]
+    pub fn both(self) -> String {
+        format!("{},{}", self.server, self.generator)
+    }
+
     /// The first two cores that this process may use, and the generator tied to its own; `None` where
     /// there is no second one or no `taskset`.
     #[must_use]
@@ -59,14 +71,35 @@ pub fn cpu_time(pid: u32) -> Result<Duration, Failure> {
     Ok(Duration::from_secs(1) * ticks / TICKS_PER_SEC)
 }
 
-/// Memory of a process in KiB: resident now, and at most so far.
-pub fn memory(pid: u32) -> Result<(u64, u64), Failure> {
+/// The same of a process and all its children, also of those that have ended: what a Postgres costs.
+pub fn family_cpu_time(parent: u32) -> Result<Duration, Failure> {
+    let mut ticks = 0;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        // Whoever ends meanwhile is counted by the parent.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((before, after)) = stat.rsplit_once(')') else { continue };
+        // From field 3 on: the parent is field 4, times are 14 and 15, those of ended children 16, 17.
+        let fields: Vec<i64> =
+            after.split_whitespace().map(|text| text.parse().unwrap_or_default()).collect();
+        if before.split(' ').next() == Some(&parent.to_string()) {
+            ticks += fields[11..15].iter().sum::<i64>();
+        } else if fields[1] == i64::from(parent) {
+            ticks += fields[11..13].iter().sum::<i64>();
+        }
+    }
+    let ticks = u32::try_from(ticks).map_err(|_| Failure::new("/proc/PID/stat cannot be read"))?;
+    Ok(Duration::from_secs(1) * ticks / TICKS_PER_SEC)
+}
+
+/// Memory of a process in MB: resident now, and at most so far.
+pub fn memory(pid: u32) -> Result<(f64, f64), Failure> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = |name| {
+    let megabytes = |name| {
         let text = field(&status, name)?;
-        text.split(' ').next()?.parse().ok()
+        let kib: u32 = text.split(' ').next()?.parse().ok()?;
+        Some(f64::from(kib) * 1024.0 / 1e6)
     };
-    let both = kib("VmRSS:").zip(kib("VmHWM:"));
+    let both = megabytes("VmRSS:").zip(megabytes("VmHWM:"));
     both.ok_or_else(|| Failure::new("/proc/PID/status cannot be read"))
 }
 

@@ -24,6 +24,8 @@ use crate::{
     http::{Connection, FORM, form, request},
 };
 
+/// Who works for northwind.
+pub const PARTNER: &str = "pat@northwind.test";
 /// The form's name of an access token.
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const SCOPE: &str = "openid profile email partner.tenants.list partner.tenants.switch_context \
@@ -79,14 +81,24 @@ impl Demo {
         Ok(format!("Basic {}", STANDARD.encode(pair)))
     }
 
+    /// The id of a tenant.
+    pub fn tenant(&self, slug: &str) -> Result<&str, Failure> {
+        let id = self.tenants.get(slug).map(String::as_str);
+        id.ok_or_else(|| Failure::new("a tenant is missing in demo.json"))
+    }
+
     /// The request with which the portal exchanges a home token for one in acme-corp.
     pub fn exchange(&self, home: &str) -> Result<Vec<u8>, Failure> {
-        let acme = self.tenants.get("acme-corp").ok_or_else(|| Failure::new("no acme-corp"))?;
+        self.exchange_into(self.tenant("acme-corp")?, home)
+    }
+
+    /// The same for another customer, by its id.
+    pub fn exchange_into(&self, tenant: &str, home: &str) -> Result<Vec<u8>, Failure> {
         let body = form(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("subject_token", home),
             ("subject_token_type", ACCESS_TOKEN),
-            ("tenant_id", acme),
+            ("tenant_id", tenant),
             ("scope", "partner.billing.read partner.reports.read"),
             ("purpose", "support"),
             ("purpose_ref", "TCK-10293"),
@@ -209,15 +221,14 @@ pub async fn home_tokens(
     demo: &Arc<Demo>,
     (wanted, within): (usize, Duration),
 ) -> Result<Vec<String>, Failure> {
-    const EMAIL: &str = "pat@northwind.test";
     // The first one agrees to what the portal may do; the others are not asked again.
-    Person::log_in(address, demo, EMAIL).await?;
+    Person::log_in(address, demo, PARTNER).await?;
     let (until, taken) = (Instant::now() + within, Arc::new(AtomicUsize::new(0)));
     let mut browsers = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let (demo, taken) = (Arc::clone(demo), Arc::clone(&taken));
         browsers.spawn(async move {
-            let (mut person, first) = Person::log_in(address, &demo, EMAIL).await?;
+            let (mut person, first) = Person::log_in(address, &demo, PARTNER).await?;
             let mut tokens = vec![first];
             while Instant::now() < until
                 && taken.fetch_add(1, Ordering::Relaxed) + CONNECTIONS < wanted

@@ -36,8 +36,10 @@ pub struct Program<'a> {
     pub file: &'a OsStr,
     /// Its arguments.
     pub arguments: &'a [&'a OsStr],
-    /// Its core.
-    pub core: Option<usize>,
+    /// Settings on top of this process's own.
+    pub environment: &'a [(&'static str, String)],
+    /// Its cores, as `taskset` wants them.
+    pub cores: Option<&'a str>,
     /// Where its standard error goes.
     pub log: &'a Path,
     /// The first lines of its standard input, which stays open after them.
@@ -47,16 +49,17 @@ pub struct Program<'a> {
 impl Process {
     /// Starts it and waits for its line `… ready on http://ADDRESS`.
     pub fn start(program: &Program<'_>) -> Result<Self, Failure> {
-        let mut command = match program.core {
+        let mut command = match program.cores {
             // `taskset` turns into the program: same process, same id.
-            Some(core) => {
+            Some(cores) => {
                 let mut command = Command::new("taskset");
-                command.args(["-c", &core.to_string()]).arg(program.file);
+                command.args(["-c", cores]).arg(program.file);
                 command
             }
             None => Command::new(program.file),
         };
-        command.args(program.arguments).env("PROCURA__TOKENS__HOME_TTL_SECS", "900");
+        command.args(program.arguments);
+        command.envs(program.environment.iter().map(|(name, value)| (name, value)));
         let log = File::options().create(true).append(true).open(program.log)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let started = Instant::now();

@@ -1,13 +1,15 @@
-//! The server under load, its data folder, and how it is started.
+//! The servers under load, their data folders, and how they are started.
 
 use std::{
     ffi::OsStr,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
+
+use procura_tests::lasting_port;
 
 use crate::{
     Failure,
@@ -15,6 +17,9 @@ use crate::{
     machine::{self, Cores},
     process::{Process, Program},
 };
+
+/// Long enough for every token to outlive the run.
+const HOME_TTL_SECS: (&str, &str) = ("PROCURA__TOKENS__HOME_TTL_SECS", "900");
 
 /// A folder that is gone with this value.
 pub struct Scratch(PathBuf);
@@ -42,66 +47,65 @@ impl Drop for Scratch {
     }
 }
 
-/// The release binary, built by cargo if it is not there as the sources say; or another one that
-/// `PROCURA_FIGURES_BINARY` names, to compare two builds or to look into one with symbols.
-pub fn build() -> Result<PathBuf, Failure> {
-    if let Some(binary) = std::env::var_os("PROCURA_FIGURES_BINARY") {
-        println!("measuring {}", binary.display());
-        return Ok(binary.into());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    println!("building the release binary (cargo build --release -p procura-server)");
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "-p", "procura-server"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !built.success() {
-        return Err(Failure::new("the release binary cannot be built"));
-    }
-    let own = std::env::current_exe()?;
-    // target/release/deps/figures-…
-    let folder = own.ancestors().nth(2).ok_or_else(|| Failure::new("no target folder"))?;
-    Ok(folder.join("procura"))
+/// Where everything happens: the programs, the cores, the folder.
+pub struct Site {
+    /// The server.
+    pub procura: PathBuf,
+    /// The sample resource server.
+    pub isp: PathBuf,
+    /// Who runs on which core; `None` where nobody is tied to any.
+    pub cores: Option<Cores>,
+    /// Gone at the end.
+    pub scratch: Scratch,
 }
 
-/// How Procura is started.
-pub struct Starter {
-    /// The binary.
-    pub binary: PathBuf,
-    /// Its core.
-    pub core: Option<usize>,
-}
-
-impl Starter {
-    /// Starts it on a data folder, which is filled with the demo if it is new.
-    pub fn start(&self, data: &Path, listen: &str) -> Result<Process, Failure> {
-        let log = data.with_extension("log");
-        let words: [&OsStr; 6] = [
-            "dev".as_ref(),
-            "--demo".as_ref(),
-            "--data".as_ref(),
-            data.as_os_str(),
-            "--listen".as_ref(),
-            listen.as_ref(),
-        ];
-        Process::start(&Program {
-            file: self.binary.as_os_str(),
-            arguments: &words,
-            core: self.core,
-            log: &log,
-            input: "",
-        })
+impl Site {
+    /// The release binaries, built by cargo if they are not there as the sources say; or another server
+    /// that `PROCURA_FIGURES_BINARY` names, to compare two builds or to look into one with symbols.
+    pub fn build() -> Result<Self, Failure> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        println!("building the release binaries");
+        let built = Command::new(cargo)
+            .args(["build", "--release", "--quiet", "-p", "procura-server", "-p", "sample-isp"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()?;
+        if !built.success() {
+            return Err(Failure::new("the release binaries cannot be built"));
+        }
+        let own = std::env::current_exe()?;
+        // target/release/deps/figures-…
+        let folder = own.ancestors().nth(2).ok_or_else(|| Failure::new("no target folder"))?;
+        let procura = match std::env::var_os("PROCURA_FIGURES_BINARY") {
+            Some(binary) => binary.into(),
+            None => folder.join("procura"),
+        };
+        println!("measuring {}", procura.display());
+        let isp = folder.join("sample-isp");
+        Ok(Self { procura, isp, cores: Cores::part(), scratch: Scratch::new()? })
     }
 
-    /// How long it takes to become ready: each of some new folders, then each of them again.
-    pub fn time(&self, scratch: &Scratch, times: usize) -> Result<[Vec<Duration>; 2], Failure> {
+    /// The servers' core alone.
+    #[must_use]
+    pub fn one_core(&self) -> Option<String> {
+        self.cores.map(Cores::one)
+    }
+
+    /// Both cores, shared with the load generator.
+    #[must_use]
+    pub fn both_cores(&self) -> Option<String> {
+        self.cores.map(Cores::both)
+    }
+
+    /// How long the server takes to become ready: on each of some new folders, then on each of them
+    /// again.
+    pub fn time_starts(&self, times: usize) -> Result<[Vec<Duration>; 2], Failure> {
         let mut all = [Vec::new(), Vec::new()];
         for starts in &mut all {
             for number in 0..times {
-                let data = scratch.join(&format!("start-{number}"));
-                let mut process = self.start(&data, "127.0.0.1:0")?;
-                starts.push(process.ready_after);
-                process.end()?;
+                let settings = Settings { cores: self.one_core(), ..Settings::default() };
+                let mut world = World::start(self, &format!("start-{number}"), settings)?;
+                starts.push(world.process.ready_after);
+                world.end()?;
             }
             starts.sort_unstable();
         }
@@ -109,34 +113,71 @@ impl Starter {
     }
 }
 
-/// The server under load. Its name never changes, so that tokens outlive a restart.
+/// How a server differs from the embedded default.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Settings by environment variables.
+    pub environment: Vec<(&'static str, String)>,
+    /// Its cores.
+    pub cores: Option<String>,
+    /// Whether it is one more node of a deployment that has the demo already.
+    pub is_joining: bool,
+}
+
+/// A server. Its name never changes, so that tokens outlive a restart.
 pub struct World {
-    starter: Starter,
+    procura: PathBuf,
     /// Its data folder.
     pub data: PathBuf,
     listen: String,
+    /// Taken in at the next start.
+    pub settings: Settings,
     process: Process,
 }
 
 impl World {
-    /// Starts it on a new folder.
-    pub fn start(starter: Starter, data: PathBuf) -> Result<Self, Failure> {
-        let listen = lasting_address()?;
-        let process = starter.start(&data, &listen)?;
-        Ok(Self { starter, data, listen, process })
+    /// Starts it on a folder, which is filled with the demo if it is new.
+    pub fn start(site: &Site, name: &str, settings: Settings) -> Result<Self, Failure> {
+        let data = site.scratch.join(name);
+        let listen = format!("127.0.0.1:{}", lasting_port());
+        let process = start(&site.procura, &data, &listen, &settings)?;
+        Ok(Self { procura: site.procura.clone(), data, listen, settings, process })
+    }
+
+    /// Starts one more node: the same database, master key and issuer.
+    pub fn join(&self, site: &Site, name: &str) -> Result<Self, Failure> {
+        let data = site.scratch.join(name);
+        fs::create_dir_all(data.join("keys"))?;
+        for file in ["keys/master.key", "demo.json"] {
+            fs::copy(self.data.join(file), data.join(file))?;
+        }
+        let mut settings = self.settings.clone();
+        settings.is_joining = true;
+        settings.environment.push(("PROCURA__SERVER__ISSUER", format!("http://{}", self.listen)));
+        Self::start(site, name, settings)
     }
 
     /// Ends it and starts it again: it has verified no token yet.
     pub fn restart(&mut self) -> Result<(), Failure> {
-        self.process.end()?;
-        self.process = self.starter.start(&self.data, &self.listen)?;
+        self.end()?;
+        self.start_again()
+    }
+
+    /// Ends it.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        self.process.end()
+    }
+
+    /// Starts it after its end.
+    pub fn start_again(&mut self) -> Result<(), Failure> {
+        self.process = start(&self.procura, &self.data, &self.listen, &self.settings)?;
         Ok(())
     }
 
     /// Who is measured.
     #[must_use]
     pub fn target(&self) -> Target {
-        Target { address: self.process.address, pid: self.process.id() }
+        self.process.target()
     }
 
     /// Its address.
@@ -147,39 +188,45 @@ impl World {
 
     /// Resident memory now, in MB.
     pub fn memory(&self) -> Result<f64, Failure> {
-        Ok(megabytes(machine::memory(self.process.id())?.0))
+        Ok(machine::memory(self.process.id())?.0)
     }
 
     /// The most resident memory since the last start, in MB.
     pub fn peak(&self) -> Result<f64, Failure> {
-        Ok(megabytes(machine::memory(self.process.id())?.1))
+        Ok(machine::memory(self.process.id())?.1)
     }
 }
 
-/// The floor, which is this same binary.
-pub fn start_floor(
-    scratch: &Scratch,
-    cores: Option<Cores>,
-    setup: &str,
+fn start(
+    procura: &Path,
+    data: &Path,
+    listen: &str,
+    settings: &Settings,
 ) -> Result<Process, Failure> {
+    let verb: &[&str] = if settings.is_joining { &["serve"] } else { &["dev", "--demo"] };
+    let mut words: Vec<&OsStr> = verb.iter().map(AsRef::as_ref).collect();
+    words.extend(["--listen".as_ref(), listen.as_ref(), "--data".as_ref(), data.as_os_str()]);
+    let mut environment = settings.environment.clone();
+    environment.push((HOME_TTL_SECS.0, HOME_TTL_SECS.1.to_owned()));
+    Process::start(&Program {
+        file: procura.as_os_str(),
+        arguments: &words,
+        environment: &environment,
+        cores: settings.cores.as_deref(),
+        log: &data.with_extension("log"),
+        input: "",
+    })
+}
+
+/// The floor, which is this same binary.
+pub fn start_floor(site: &Site, setup: &str) -> Result<Process, Failure> {
     let own = std::env::current_exe()?;
     Process::start(&Program {
         file: own.as_os_str(),
         arguments: &["floor".as_ref()],
-        core: cores.map(|cores| cores.server),
-        log: &scratch.join("floor.log"),
+        environment: &[],
+        cores: site.one_core().as_deref(),
+        log: &site.scratch.join("floor.log"),
         input: &format!("{setup}\n"),
     })
-}
-
-/// A free port below those that the system hands out, so that nobody takes it during a restart.
-fn lasting_address() -> Result<String, Failure> {
-    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap_or_default();
-    let mut candidates = (first..first + 100).map(|port| format!("127.0.0.1:{port}"));
-    let free = candidates.find(|address| TcpListener::bind(address).is_ok());
-    free.ok_or_else(|| Failure::new("no free port"))
-}
-
-fn megabytes(kib: u64) -> f64 {
-    f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) * 1024.0 / 1e6
 }
