@@ -4,7 +4,7 @@ use procura_store::clients::ResourceServer;
 use procura_token::{AccessClaims, Algorithm, Kind, Shown};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Issuer, Result};
+use crate::{Error, Issuer, Result, keys::SIGNED_BY};
 
 /// `typ` of a signed answer, and as a media type what asks for one.
 pub const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
@@ -50,6 +50,10 @@ impl Issuer {
         alg: Option<Algorithm>,
         answer: &Value,
     ) -> Result<String> {
+        let alg = alg.unwrap_or(Algorithm::Rs256);
+        if !SIGNED_BY.contains(&alg) {
+            return Err(Error::GrantNotAllowed);
+        }
         let claims = json!({
             "iss": self.0.settings.issuer,
             "aud": asking.client,
@@ -57,7 +61,7 @@ impl Issuer {
             "token_introspection": answer,
         });
         let signers = self.signers(self.0.store.keys_version()).await?;
-        signers.by(alg.unwrap_or(Algorithm::Rs256), INTROSPECTION_TYPE, &claims)
+        signers.by(alg, INTROSPECTION_TYPE, &claims)
     }
 
     /// What a client may know of the person: the standard claims of the granted scopes.

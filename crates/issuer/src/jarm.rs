@@ -5,7 +5,7 @@ use procura_store::clients::Client;
 use procura_token::{Algorithm, ClientId};
 use serde_json::json;
 
-use crate::{Error, Issuer, Result, authorize::Answer, keys::WANTED};
+use crate::{Error, Issuer, Result, authorize::Answer, keys::SIGNED_BY};
 
 /// The answer is read at once; a stolen one is worthless after this.
 const LIFE_SECS: i64 = 60;
@@ -41,7 +41,7 @@ pub(crate) fn wanted(
         Profile::Oidc | Profile::Oauth21 => Algorithm::Rs256,
     };
     let alg = client.registration.authorization_signed_response_alg.unwrap_or(usual);
-    if WANTED.contains(&alg) { Ok(Some(alg)) } else { Err("invalid_request") }
+    if SIGNED_BY.contains(&alg) { Ok(Some(alg)) } else { Err("invalid_request") }
 }
 
 impl Issuer {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Issuer, Result, assertion::algorithms, authorize::Parameters, environment::fingerprint,
-    jarm,
+    jarm, keys::SIGNED_BY,
 };
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
@@ -67,6 +67,10 @@ impl Terms {
         let is_key_bad = p.dpop_jkt.is_some_and(|jkt| !is_thumbprint(jkt));
         if (must_push && p.way == Way::Plain) || is_unsigned || is_key_bad {
             return Err("invalid_request");
+        }
+        // Nobody should log in for an ID token that we cannot sign.
+        if !SIGNED_BY.contains(&client.id_token_alg()) {
+            return Err("unauthorized_client");
         }
         Ok(Self {
             dpop_jkt: p.dpop_jkt.map(ToOwned::to_owned),

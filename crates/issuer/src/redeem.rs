@@ -192,7 +192,7 @@ impl Issuer {
         let managed = tx.list_enterable(user.tenant, user.id, &kinds).await?;
         let scope = home_scope(&pending.scope, &user);
         let signers = self.signers_in(&mut tx).await?;
-        let id_token = self.id_token(&signers, &pending, &session, &user)?;
+        let id_token = self.id_token(&signers, client, &pending, (&session, &user))?;
         let (user, rvs) = (&user, tx.rvs());
         let (signers, session, key) = (&signers, &session, key.as_ref());
         let home = Home { signers, client, user, session, scope, managed, key, rvs, jti };
@@ -217,9 +217,9 @@ impl Issuer {
     fn id_token(
         &self,
         signers: &Signers,
+        client: &Client,
         pending: &Pending,
-        session: &Session,
-        user: &User,
+        (session, user): (&Session, &User),
     ) -> Result<Option<String>> {
         let now = self.0.environment.now();
         if !pending.scope.contains("openid") {
@@ -239,7 +239,7 @@ impl Issuer {
         if let (Some(nonce), Some(claims)) = (&pending.nonce, claims.as_object_mut()) {
             claims.insert("nonce".into(), nonce.clone().into());
         }
-        Ok(Some(signers.identity("JWT", &claims)?))
+        signers.by(client.id_token_alg(), "JWT", &claims).map(Some)
     }
 
     pub(crate) fn issue_entry(

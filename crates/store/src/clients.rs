@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use procura_domain::{AuthMethod, Permissions, Profile, Registration};
-use procura_token::{ClientId, Scope, TenantId, Ts};
+use procura_token::{Algorithm, ClientId, Scope, TenantId, Ts};
 
 use crate::{
     Result, Store, Tx,
@@ -53,6 +53,15 @@ impl Client {
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.registration.token_endpoint_auth_method == AuthMethod::None
+    }
+
+    /// The algorithm of its ID tokens. The default of OpenID Connect is forbidden under FAPI 2.0.
+    #[must_use]
+    pub fn id_token_alg(&self) -> Algorithm {
+        match (self.profile, self.registration.id_token_signed_response_alg) {
+            (Profile::Fapi2, Algorithm::Rs256) => Algorithm::Es256,
+            (_, registered) => registered,
+        }
     }
 
     /// Whether its tokens must be bound to a key (RFC 9449 §5.2).

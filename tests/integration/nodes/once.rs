@@ -43,8 +43,9 @@ async fn a_request_pushed_at_one_node_is_opened_at_another_and_answered_once() {
     let two = one.another_node();
     let here = one.software(Profile::Fapi2, |_| {}).await;
     let there = here.at(&two);
-    let (start, verifier) = here.pushed(&json!({})).await;
-    let code = two.visitor().code_by(&start, PAT).await;
+    // People come by the issuer's name, which is the first node's.
+    let (start, verifier) = there.pushed(&json!({})).await;
+    let code = one.visitor().code_by(&start, PAT).await;
     there.redeem(&code, &verifier).await.expect(200);
     for node in [&one, &two] {
         let page = node.visitor().visit(&start).await;

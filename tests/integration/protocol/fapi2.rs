@@ -1,7 +1,7 @@
 //! FAPI 2.0 Security Profile, as a whole: what a client under this profile can do, and all that it cannot.
 
 use procura_domain::Profile;
-use procura_tests::{CALLBACK, House, claims, exchange_form};
+use procura_tests::{CALLBACK, House, claims, exchange_form, header};
 use serde_json::json;
 
 use super::{PAT, READ_BILLING, at, http, send};
@@ -23,6 +23,7 @@ async fn a_whole_login_with_pushed_request_assertion_and_proof() {
         let tokens = software.redeem(code, &verifier).await;
         assert_eq!(tokens.expect(200).string("token_type"), "DPoP");
         assert!(tokens.json()["refresh_token"].is_null());
+        assert_eq!(header(&tokens.string("id_token"))["alg"], "ES256");
         let home = tokens.string("access_token");
         assert_eq!(claims(&home)["cnf"]["jkt"], software.holder.thumbprint());
         let form = exchange_form(&home, "acme-corp", READ_BILLING);
@@ -82,6 +83,7 @@ async fn the_documents_say_what_a_client_under_this_profile_needs() {
         assert!(has("dpop_signing_alg_values_supported", alg));
         assert!(has("request_object_signing_alg_values_supported", alg));
     }
+    assert!(has("id_token_signing_alg_values_supported", "ES256"));
     assert!(!has("dpop_signing_alg_values_supported", "RS256"));
     assert!(has("code_challenge_methods_supported", "S256"));
     assert!(has("response_modes_supported", "jwt"));

@@ -175,7 +175,12 @@ async fn section_7_a_bearer_token_is_none_that_a_proof_belongs_to() {
 async fn a_bound_token_dies_by_revocation_like_any_other() {
     let bound = Bound::start().await;
     bound.ask(BILLING, &[bound.auth("DPoP"), bound.good()]).await.expect(200);
-    assert!(bound.house.is_alive(&bound.token).await, "introspection needs no proof");
+    // Section 6.2: introspection needs no proof, and says what the token is bound to.
+    let (id, secret) = credentials(&bound.house, "isp");
+    let request = http().post(at(&bound.house, "/oauth2/introspect")).basic_auth(id, Some(secret));
+    let known = send(request.form(&[("token", &bound.token)])).await.expect(200).json();
+    assert_eq!((&known["active"], &known["token_type"]), (&json!(true), &json!("DPoP")));
+    assert_eq!(known["cnf"]["jkt"], bound.software.holder.thumbprint());
     let ada = bound.house.log_in(ADA).await;
     let off = json!({"mode": "off"});
     ada.put("/api/tenants/partner-access?confirm=applied", &off).await.expect(200);

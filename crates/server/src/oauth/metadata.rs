@@ -45,7 +45,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "response_modes_supported": ["query", "jwt", "query.jwt"],
         "grant_types_supported": [redeem::GRANT, client_credentials::GRANT, exchange::GRANT],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": OWN_ALGS,
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": FOREIGN_ALGS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
