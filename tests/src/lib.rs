@@ -13,6 +13,7 @@
 
 mod answer;
 mod browser;
+mod cable;
 mod eventually;
 mod house;
 mod isp;
@@ -27,8 +28,9 @@ mod token;
 
 pub use answer::Answer;
 pub use browser::{Seen, browse};
+pub use cable::Cable;
 pub use eventually::eventually;
-pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura};
+pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as};
 pub use isp::Isp;
 pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};

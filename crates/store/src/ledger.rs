@@ -29,8 +29,8 @@ use crate::{
 const QUEUE: usize = 4096;
 /// As many are taken into one transaction.
 const BATCH: usize = 256;
-/// Longer than this nobody waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Longer than this nobody waits for the ledger, so that the answer is out within three seconds.
+const PATIENCE: Duration = Duration::from_millis(2750);
 /// Under load a commit starts at most this often: a fuller batch costs less per job.
 const PACE: Duration = Duration::from_millis(1);
 

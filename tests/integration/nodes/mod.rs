@@ -2,6 +2,7 @@
 
 mod copied;
 mod faults;
+mod silence;
 mod start;
 mod together;
 
