@@ -5,6 +5,7 @@ mod faults;
 mod silence;
 mod start;
 mod together;
+mod waiting;
 
 use procura_tests::{House, HouseOptions, Postgres};
 
