@@ -2,6 +2,7 @@
 
 mod copied;
 mod faults;
+mod moved;
 mod silence;
 mod start;
 mod together;
