@@ -1,6 +1,7 @@
 //! Several nodes of one deployment on one Postgres: the same promises as with one.
 
 mod copied;
+mod cut_off;
 mod faults;
 mod moved;
 mod silence;
