@@ -4,6 +4,7 @@ mod copied;
 mod cut_off;
 mod faults;
 mod moved;
+mod rotation;
 mod silence;
 mod start;
 mod together;
