@@ -94,16 +94,15 @@ async fn look(issuer: &Issuer, failures: &mut u64) -> Missing {
 }
 
 /// Takes the right to write and gives it back, which costs no disk. Only after a commit of the ledger
-/// has failed is something written: a full disk still gives the right to write.
+/// has failed is something written, through the ledger: a full disk still gives the right to write.
 async fn write(issuer: &Issuer, known_failures: &mut u64) -> Result<(), Error> {
     let store = issuer.store();
     let failures = store.meters().commit_failures.get();
-    let tx = store.begin(issuer.environment().now()).await?;
     if failures > *known_failures {
-        tx.commit().await?;
+        issuer.note_resumed(failures).await.map_err(|_| Error::Unavailable)?;
         *known_failures = failures;
     }
-    Ok(())
+    store.begin(issuer.environment().now()).await.map(drop)
 }
 
 /// `GET /livez`: the process runs.

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Row as _, SqlitePool,
+    Connection as _, Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -43,6 +43,12 @@ pub(crate) async fn open(file: Option<&Path>) -> Result<Opened, OpenError> {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            // After an error of the disk SQLite has rolled back by itself. The driver's own attempt then
+            // fails, and it believes for ever to be inside a transaction: such a connection is replaced.
+            .before_acquire(|connection, _| {
+                let is_good = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_good) })
+            })
     };
     let writer = pool(1).connect_with(options.clone()).await.map_err(OpenError::unreachable)?;
     sqlx::migrate!("../../migrations/sqlite").run(&writer).await.map_err(OpenError::migration)?;
