@@ -37,6 +37,9 @@ pub enum OpenError {
     /// It does not answer, or refuses the login, or the file cannot be opened.
     #[error("it cannot be opened")]
     Unreachable,
+    /// Somebody else has been opening it for half a minute.
+    #[error("another process is opening it")]
+    Opening,
     /// Its schema was made by a newer program.
     #[error("its schema is newer than this program: install that version, or a later one")]
     Newer,
