@@ -15,6 +15,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod keys;
 pub mod login;
+mod mail;
 pub mod meters;
 mod mint;
 pub mod partner_access;

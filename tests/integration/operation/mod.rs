@@ -5,6 +5,7 @@ mod disk_full;
 mod figures;
 mod health;
 mod listener;
+mod mail;
 mod strangers;
 mod traces;
 mod unavailable;
