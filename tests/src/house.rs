@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, Person, Postgres, RawAnswer, Redis, Visitor,
-    process::{Ended, Process, command, command_with_few_files, run},
+    process::{Ended, Process, command, command_after, run},
     raw,
     scratch::Scratch,
 };
@@ -66,6 +66,8 @@ pub struct HouseOptions {
     pub database: Option<String>,
     /// The most files that it may have open.
     pub open_files: Option<u32>,
+    /// Whether its disk will fill up, by [`House::limit_files`].
+    pub may_fill_up: bool,
 }
 
 impl HouseOptions {
@@ -104,6 +106,15 @@ pub fn procura(arguments: &[&str]) -> Ended {
     run(command)
 }
 
+/// The same, as another account with one more group. Only a superuser can do that.
+pub fn procura_as(account: u32, group: u32, arguments: &[&str]) -> Ended {
+    let procura = command("procura");
+    let mut other = std::process::Command::new("setpriv");
+    other.arg(format!("--reuid={account}")).arg(format!("--regid={account}"));
+    other.arg(format!("--groups={group}")).arg(procura.get_program()).args(arguments);
+    run(other)
+}
+
 impl House {
     /// Starts one with the demo world in it.
     pub fn start() -> Self {
@@ -120,7 +131,13 @@ impl House {
 
     /// Starts one whose database is a file, for tests that look into it.
     pub fn on_a_file() -> Self {
-        Self::open(HouseOptions::default())
+        Self::on_a_file_with(HouseOptions::default())
+    }
+
+    /// The same, for one that differs.
+    pub fn on_a_file_with(options: HouseOptions) -> Self {
+        assert!(options.database.is_none(), "a file was asked for");
+        Self::open(options)
     }
 
     fn open(options: HouseOptions) -> Self {
@@ -187,6 +204,28 @@ impl House {
         self.process = Some(start(&self.folder, &self.listen, &self.options, verb));
     }
 
+    /// Lets the next start use another database; `None` is the file in the data folder.
+    pub fn move_to(&mut self, database: Option<String>) {
+        assert!(self.process.is_none(), "it runs");
+        self.options.database = database;
+    }
+
+    /// From now on no file of the server can become larger than so many bytes, as on a disk that is full;
+    /// `u64::MAX` takes the limit away. Its files are not on a disk of their own: that needs a superuser.
+    pub fn limit_files(&self, bytes: u64) {
+        self.process.as_ref().expect("it runs").limit_files(bytes);
+    }
+
+    /// Stops it in the middle of whatever it does; connections stay open and are answered no more.
+    pub fn pause(&self) {
+        self.process.as_ref().expect("it runs").signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("it runs").signal("CONT");
+    }
+
     pub(crate) fn world(&self) -> Arc<World> {
         Arc::clone(&self.world)
     }
@@ -216,14 +255,14 @@ impl House {
         &self.world.issuer
     }
 
+    /// What it has said on standard error since it started.
+    pub fn stderr(&self) -> String {
+        self.process.as_ref().expect("it runs").stderr()
+    }
+
     /// The private listener, where the settings ask for one.
     pub fn private_url(&self) -> &str {
         self.process.as_ref().expect("it runs").other_url("metrics")
-    }
-
-    /// What it has said on standard error so far.
-    pub fn stderr(&self) -> String {
-        self.process.as_ref().expect("it runs").stderr()
     }
 
     /// What was seeded.
@@ -373,9 +412,11 @@ fn is_on_postgres() -> bool {
 }
 
 fn start(folder: &Scratch, listen: &str, options: &HouseOptions, verb: &[&str]) -> Process {
-    let mut command = match options.open_files {
-        Some(files) => command_with_few_files("procura", files),
-        None => command("procura"),
+    let mut command = match (options.open_files, options.may_fill_up) {
+        (Some(files), _) => command_after("procura", &format!("ulimit -n {files}")),
+        // A write beyond the limit is then an error, as on a full disk, and not the end.
+        (None, true) => command_after("procura", "trap '' XFSZ"),
+        (None, false) => command("procura"),
     };
     command.args(verb).args(["--listen", listen, "--data"]).arg(data_in(folder));
     command.envs(options.database.iter().map(|url| ("PROCURA__DATABASE__URL", url)));

@@ -14,6 +14,7 @@
 mod answer;
 mod authority;
 mod browser;
+mod cable;
 mod eventually;
 mod house;
 mod isp;
@@ -31,8 +32,9 @@ mod token;
 pub use answer::Answer;
 pub use authority::{Authority, KeyKind};
 pub use browser::{Seen, browse};
+pub use cable::Cable;
 pub use eventually::eventually;
-pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura};
+pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as};
 pub use isp::Isp;
 pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};

@@ -74,11 +74,12 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
-/// The same, with a low limit of open files, which only a shell can set without unsafe code.
-pub(crate) fn command_with_few_files(name: &str, files: u32) -> Command {
+/// The same, after the words of a shell that change what the process inherits: without unsafe code only a
+/// shell can limit open files (`ulimit -n`), or let a signal be ignored (`trap '' XFSZ`).
+pub(crate) fn command_after(name: &str, words: &str) -> Command {
     let binary = command(name);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+    shell.args(["-c", &format!("{words} && exec \"$0\" \"$@\"")]);
     shell.arg(binary.get_program()).stdin(Stdio::null());
     for (variable, value) in binary.get_envs() {
         if value.is_none() {
@@ -157,12 +158,29 @@ impl Process {
         self.stderr.lock().expect("no reader panics").clone()
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
-    pub fn stop(&mut self) -> Ended {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         // The standard library can only kill. Every POSIX shell has a `kill` of its own.
         let pid = self.child.id().to_string();
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+        let asked = Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &pid, signal]).status();
         assert!(asked.is_ok_and(|status| status.success()), "{} cannot be asked", self.name);
+    }
+
+    /// Sets how large a file it may write; `u64::MAX` is without a limit.
+    pub(crate) fn limit_files(&self, bytes: u64) {
+        let limit = if bytes == u64::MAX { "unlimited".to_owned() } else { bytes.to_string() };
+        let mut prlimit = Command::new("prlimit");
+        // Only the soft limit: whoever lowers the hard one cannot raise it again.
+        prlimit.arg("--pid").arg(self.child.id().to_string()).arg(format!("--fsize={limit}:"));
+        assert!(
+            prlimit.status().is_ok_and(|status| status.success()),
+            "prlimit (util-linux) failed"
+        );
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub fn stop(&mut self) -> Ended {
+        self.signal("TERM");
         // It ends by closing both of its outputs, and then nobody can send lines any more.
         let deadline = Instant::now() + ENDED_WITHIN;
         loop {

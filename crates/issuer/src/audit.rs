@@ -14,7 +14,8 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
+    "audit.",
     "authorization.",
     "backup.",
     "demo.",
@@ -179,6 +180,18 @@ impl Issuer {
         };
         self.0.store.record(entry).await?;
         Ok(id)
+    }
+
+    /// Says in the log that it could not be written for a while, by so many commits that had failed at this
+    /// node until now. Nothing smaller proves that it can be written again: SQLite touches no disk for a
+    /// change that changes nothing.
+    pub async fn note_resumed(&self, failed_commits: u64) -> Result<()> {
+        let id = AuditId::from_bits(self.0.environment.id_bits()?);
+        let entry = Entry {
+            details: Some(serde_json::json!({ "failed_commits": failed_commits }).to_string()),
+            ..Entry::new(id, self.0.environment.now(), "audit.resume", "ok")
+        };
+        Ok(self.0.store.record(entry).await?)
     }
 
     /// Signs where the chain ends now and keeps the statement; `None` where nothing was added since

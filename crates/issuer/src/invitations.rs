@@ -5,12 +5,14 @@ use procura_store::{
     tenants::Tenant,
     users::{User, UserStatus},
 };
-use procura_token::{AuditId, TenantId};
+use procura_token::AuditId;
 
-use crate::{Error, Issuer, Result, Via, environment::fingerprint, passwords};
+use crate::{Error, Issuer, Result, Via, environment::fingerprint, mail::Draft, passwords};
 
 /// An invitation is good for a week.
 pub(crate) const INVITATION_SECS: i64 = 7 * 24 * 3600;
+/// No transaction is open for so long, in seconds.
+const ABANDONED_SECS: i64 = 10 * 60;
 
 /// What goes into the mail.
 pub(crate) struct Invitation<'a> {
@@ -56,31 +58,39 @@ impl Issuer {
         Ok(())
     }
 
-    /// Puts the mail where the deployment's mailer takes it from: one file each, readable by the
-    /// server's own account only.
-    pub(crate) async fn send_invitation(&self, invitation: Invitation<'_>) -> Result<()> {
+    /// Writes the mail down before its invitation is committed: nobody takes it from there yet.
+    pub(crate) async fn draft_invitation(&self, invitation: Invitation<'_>) -> Result<Draft> {
         let Invitation { admin, tenant, token } = invitation;
         let text = format!(
             "To: {}\nSubject: {} is ready for you\n\nYou were invited to administer {}.\n\n\
              Set your password here within seven days:\n{}/invitation?token={token}\n",
             admin.email, tenant.name, tenant.name, self.0.settings.issuer
         );
-        let directory = self.0.settings.mail_dir.clone();
-        let file = directory.join(format!("{}.eml", mail_name(tenant.id)));
-        let written = tokio::task::spawn_blocking(move || {
-            use std::{io::Write, os::unix::fs::OpenOptionsExt};
-            std::fs::create_dir_all(directory)?;
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(file)?.write_all(text.as_bytes())
-        });
-        written.await.map_err(|_| Error::Broken)?.map_err(|error| {
-            tracing::error!(%error, "an invitation could not be put out for delivery");
-            Error::Broken
+        let folder = self.0.settings.mail_dir.clone();
+        let name = format!("invitation-{}", tenant.id);
+        Draft::write(folder, &name, &fingerprint(token), text).await.map_err(|error| {
+            tracing::error!(%error, "an invitation could not be written down");
+            Error::Busy
         })
     }
-}
 
-fn mail_name(tenant: TenantId) -> String {
-    format!("invitation-{tenant}")
+    /// Puts out, or away, what a process left behind that died between the draft and the mail. Called at
+    /// the start and once a minute.
+    pub async fn tend_mail(&self) -> Result<()> {
+        let now = self.0.environment.now();
+        let folder = self.0.settings.mail_dir.clone();
+        let broken = |error: std::io::Error| {
+            tracing::error!(%error, "the mail that waits cannot be looked at");
+            Error::Broken
+        };
+        for (draft, age) in Draft::list(folder, now).await.map_err(broken)? {
+            if self.0.store.is_invitation_open(draft.fingerprint(), now).await? {
+                draft.put_out().await;
+            } else if age > ABANDONED_SECS {
+                // Its transaction is long over, and there is no such invitation.
+                draft.put_away().await;
+            }
+        }
+        Ok(())
+    }
 }

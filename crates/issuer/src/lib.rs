@@ -21,6 +21,7 @@ pub mod invitations;
 pub mod jarm;
 pub mod keys;
 pub mod login;
+mod mail;
 pub mod meters;
 mod mint;
 pub mod partner_access;

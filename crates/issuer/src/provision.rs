@@ -5,6 +5,7 @@ use procura_domain::{
     UserRole, relationship::Origin,
 };
 use procura_store::{
+    Tx,
     tenants::Tenant,
     users::{User, UserStatus},
 };
@@ -49,28 +50,48 @@ impl Issuer {
         let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;
         let email = normalise_email(&new.admin_email).ok_or(Error::Invalid("admin_email"))?;
 
-        let mut tx = self.begin_for(call).await?;
+        let mut made = self.new_customer(permit.tenant(), name, plan, email)?;
+        made.relationship.role = new.access_role.unwrap_or(RelationshipRole::MspSupport);
+        let token = self.0.environment.secret()?;
+        // Written down before anything is locked, put out after the commit. Whoever dies in between leaves
+        // the draft, and the next look at it asks the database.
+        let invitation = Invitation { admin: &made.admin, tenant: &made.tenant, token: &token };
+        let draft = self.draft_invitation(invitation).await?;
+        let tx = match self.insert_customer(call, &mut made, &token).await {
+            Ok(tx) => tx,
+            Err(error) => {
+                draft.put_away().await;
+                return Err(error);
+            }
+        };
+        // A commit that fails may have been done all the same: then the draft is left where it is.
+        tx.commit().await?;
+        draft.put_out().await;
+        Ok(made)
+    }
+
+    fn new_customer(
+        &self,
+        partner: TenantId,
+        name: &str,
+        plan: &str,
+        email: String,
+    ) -> Result<Provisioned> {
         let id = TenantId::from_bits(self.0.environment.id_bits()?);
-        let mut slug = slug(name);
-        if slug.is_empty() || tx.find_tenant_by_slug(&slug).await?.is_some() {
-            // A taken name is told apart by the random end of its id.
-            let digits = format!("{:032x}", id.bits());
-            slug = format!("{slug}-{}", digits.get(24..).unwrap_or_default());
-        }
+        let now = self.0.environment.now();
         let tenant = Tenant {
             id,
-            slug: slug.trim_matches('-').to_owned(),
+            slug: slug(name),
             name: name.to_owned(),
             status: TenantStatus::Active,
             plan: plan.to_owned(),
             partner_access: Access::On,
             partner_code: self.0.environment.secret()?,
-            created_at: tx.now(),
+            created_at: now,
         };
         let relationship = Relationship {
             origin: Origin::Provisioned,
-            role: new.access_role.unwrap_or(RelationshipRole::MspSupport),
-            ..self.new_edge(permit.tenant(), id, RelationshipKind::Manages)?
+            ..self.new_edge(partner, id, RelationshipKind::Manages)?
         };
         let admin = User {
             id: UserId::from_bits(self.0.environment.id_bits()?),
@@ -82,21 +103,33 @@ impl Issuer {
             password_hash: None,
             ends_at: None,
             claims: StandardClaims::default(),
-            created_at: tx.now(),
+            created_at: now,
         };
-        let invitation = self.0.environment.secret()?;
-        let expires_at = tx.now().plus_secs(INVITATION_SECS);
-        tx.insert_tenant(&tenant).await?;
-        tx.insert_user(&admin).await?;
-        tx.insert_invitation(&fingerprint(&invitation), admin.id, expires_at).await?;
-        tx.insert_relationship(&relationship, None).await?;
-        self.begin_history(&mut tx, call, "tenant.provision", &relationship).await?;
-        // The mail first: an invitation that nobody commits opens nothing, but a customer whose admin
-        // never hears of it would be stuck.
-        self.send_invitation(Invitation { admin: &admin, tenant: &tenant, token: &invitation })
-            .await?;
-        tx.commit().await?;
         Ok(Provisioned { tenant, relationship, admin })
+    }
+
+    /// Everything in one transaction, which is not committed yet.
+    async fn insert_customer(
+        &self,
+        call: &Call,
+        made: &mut Provisioned,
+        invitation: &str,
+    ) -> Result<Tx> {
+        let mut tx = self.begin_for(call).await?;
+        let Provisioned { tenant, relationship, admin } = made;
+        if tenant.slug.is_empty() || tx.find_tenant_by_slug(&tenant.slug).await?.is_some() {
+            // A taken name is told apart by the random end of its id.
+            let digits = format!("{:032x}", tenant.id.bits());
+            let slug = format!("{}-{}", tenant.slug, digits.get(24..).unwrap_or_default());
+            slug.trim_matches('-').clone_into(&mut tenant.slug);
+        }
+        let expires_at = tx.now().plus_secs(INVITATION_SECS);
+        tx.insert_tenant(tenant).await?;
+        tx.insert_user(admin).await?;
+        tx.insert_invitation(&fingerprint(invitation), admin.id, expires_at).await?;
+        tx.insert_relationship(relationship, None).await?;
+        self.begin_history(&mut tx, call, "tenant.provision", relationship).await?;
+        Ok(tx)
     }
 }
 

@@ -93,18 +93,16 @@ async fn look(issuer: &Issuer, failures: &mut u64) -> Missing {
     missing
 }
 
-/// Takes the right to write and gives it back, which costs no disk. After a commit of the ledger has
-/// failed, the ledger must show that it can commit again: a full disk still gives the right to write,
-/// and the ledger's connections are its own.
+/// Takes the right to write and gives it back, which costs no disk. Only after a commit of the ledger
+/// has failed is something written, through the ledger: a full disk still gives the right to write.
 async fn write(issuer: &Issuer, known_failures: &mut u64) -> Result<(), Error> {
     let store = issuer.store();
     let failures = store.meters().commit_failures.get();
-    let now = issuer.environment().now();
     if failures > *known_failures {
-        store.probe_ledger(now).await?;
+        issuer.note_resumed(failures).await.map_err(|_| Error::Unavailable)?;
         *known_failures = failures;
     }
-    store.begin(now).await.map(drop)
+    store.begin(issuer.environment().now()).await.map(drop)
 }
 
 /// `GET /livez`: the process runs.

@@ -191,6 +191,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         if let Err(error) = issuer.tend_keys().await {
             tracing::error!(%error, "the signing keys could not be looked after");
         }
+        if let Err(error) = issuer.tend_mail().await {
+            tracing::error!(%error, "mail that waits could not be looked after");
+        }
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,

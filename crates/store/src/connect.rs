@@ -37,6 +37,9 @@ pub enum OpenError {
     /// It does not answer, or refuses the login, or the file cannot be opened.
     #[error("it cannot be opened")]
     Unreachable,
+    /// Somebody else has been opening it for half a minute.
+    #[error("another process is opening it")]
+    Opening,
     /// Its schema was made by a newer program.
     #[error("its schema is newer than this program: install that version, or a later one")]
     Newer,
@@ -158,10 +161,10 @@ impl Store {
     /// show nothing else in it, whatever the statement says; SQLite has no such wall.
     pub(crate) async fn within(&self, tenant: TenantId) -> Result<Within> {
         const ENTER_POSTGRES: &str = "SELECT set_config('procura.tenant', $1, true) AS tenant";
-        let Pool::Postgres(pool) = &self.readers else {
+        let Pool::Postgres(_) = &self.readers else {
             return Ok(Within::Anywhere(self.readers.clone()));
         };
-        let mut open = Transaction::Postgres(Box::pin(pool.begin()).await?);
+        let mut open = self.readers.begin().await?;
         query(ENTER_POSTGRES).bind(tenant.to_string()).fetch_one(&mut open).await?;
         Ok(Within::Walled(open))
     }

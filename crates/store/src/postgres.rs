@@ -1,7 +1,7 @@
 //! Postgres: shared by any number of nodes. Connections, what is asked of the server before it is
 //! trusted, and the schema.
 
-use std::{str::FromStr, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
 use sqlx::{
     Connection, PgConnection, PgPool, Row as _,
@@ -17,11 +17,13 @@ const OLDEST: i32 = 150_000;
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(5);
 /// A connection that was used so lately is taken to be alive.
 const FRESH: Duration = Duration::from_millis(100);
+/// A connection that does not even say this soon that it is alive is thrown away. Without a bound of ours
+/// the pool would ask one that is gone without a word for ever, and never get its place back.
+const ALIVE_WITHIN: Duration = Duration::from_millis(750);
 /// What every connection asks of the server. Nobody waits longer than three seconds for an answer, so
 /// no statement may; and a node that was stopped in the middle of a transaction must not keep the
 /// head row from the others. `procura.tenant` is the context of the row-level policies: `*` sees all.
-const SETTINGS: [(&str, &str); 5] = [
-    ("application_name", "procura"),
+const SETTINGS: [(&str, &str); 4] = [
     ("lock_timeout", "2000"),
     ("statement_timeout", "2500"),
     ("idle_in_transaction_session_timeout", "3000"),
@@ -62,7 +64,7 @@ pub(crate) async fn open(url: &str) -> Result<Opened, OpenError> {
     timeout(MIGRATION_TIMEOUT, migrated).await.map_err(|_| OpenError::Unreachable)??;
 
     let options = options.options(SETTINGS).statement_cache_capacity(256);
-    let pool = |max: u32| {
+    let pool = |name: &str, max: u32| {
         PgPoolOptions::new()
             .max_connections(max)
             .min_connections(1)
@@ -74,16 +76,32 @@ pub(crate) async fn open(url: &str) -> Result<Opened, OpenError> {
             .before_acquire(|connection, about| {
                 Box::pin(async move {
                     if about.idle_for > FRESH {
-                        connection.ping().await?;
+                        is_alive(connection).await?;
                     }
                     Ok(true)
                 })
             })
-            .connect_with(options.clone())
+            // Whoever used it may have given up waiting for an answer.
+            .after_release(|connection, _| {
+                Box::pin(async move { is_alive(connection).await.map(|()| true) })
+            })
+            // Shown beside what each connection does, in `pg_stat_activity`.
+            .connect_with(options.clone().application_name(&format!("procura {name}")))
     };
-    let pools = tokio::try_join!(pool(8), pool(4), pool(2), pool(2), pool(3));
+    let pools = tokio::try_join!(
+        pool("readers", 8),
+        pool("writer", 4),
+        pool("urgent", 2),
+        pool("leases", 2),
+        pool("ledger", 3)
+    );
     let (readers, writer, urgent, leases, ledger) = pools.map_err(OpenError::unreachable)?;
     Ok(Opened { readers, writer, urgent, leases, ledger })
+}
+
+async fn is_alive(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let silence = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    timeout(ALIVE_WITHIN, connection.ping()).await.unwrap_or_else(silence)
 }
 
 /// What must be true of the server, or a promise of ours would be silently void.

@@ -1,7 +1,7 @@
 //! One way to run a statement on either database: the text is the same, `$n` marks the parameters,
 //! and what comes back is read by column name. Only this file knows both drivers.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, io, sync::OnceLock, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
@@ -10,8 +10,13 @@ use sqlx::{
     query::Query as Typed,
     sqlite::{SqliteArguments, SqliteRow},
 };
+use tokio::time::timeout;
 
 use crate::{Error, Result};
+
+/// Longer than this Postgres is not waited for. A little longer than its own limit for a statement, after
+/// which it says so; a network that loses everything without a word says nothing, for hours.
+const ANSWER_WITHIN: Duration = Duration::from_millis(2750);
 
 /// A pool of connections.
 #[derive(Clone)]
@@ -151,11 +156,19 @@ macro_rules! run {
             Place::SqlitePool(on) => Box::pin($query.for_sqlite().$method(on)).await.map($sqlite),
             Place::Sqlite(on) => Box::pin($query.for_sqlite().$method(on)).await.map($sqlite),
             Place::PostgresPool(on) => {
-                Box::pin($query.for_postgres().$method(on)).await.map($postgres)
+                answered(Box::pin($query.for_postgres().$method(on))).await.map($postgres)
             }
-            Place::Postgres(on) => Box::pin($query.for_postgres().$method(on)).await.map($postgres),
+            Place::Postgres(on) => {
+                answered(Box::pin($query.for_postgres().$method(on))).await.map($postgres)
+            }
         }
     };
+}
+
+/// The connection is given up with the answer: it could come at any time, and be taken for another one.
+async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silence = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    timeout(ANSWER_WITHIN, work).await.unwrap_or_else(silence)
 }
 
 impl Query {
@@ -215,7 +228,7 @@ impl Transaction {
     pub(crate) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(open) => open.commit().await?,
-            Self::Postgres(open) => open.commit().await?,
+            Self::Postgres(open) => answered(Box::pin(open.commit())).await?,
         }
         Ok(())
     }
@@ -228,7 +241,7 @@ impl Pool {
             Self::Sqlite(pool) => {
                 Transaction::Sqlite(Box::pin(pool.begin_with("BEGIN IMMEDIATE")).await?)
             }
-            Self::Postgres(pool) => Transaction::Postgres(Box::pin(pool.begin()).await?),
+            Self::Postgres(pool) => Transaction::Postgres(answered(Box::pin(pool.begin())).await?),
         })
     }
 
@@ -239,8 +252,8 @@ impl Pool {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(Box::pin(pool.begin()).await?),
             Self::Postgres(pool) => {
-                let mut open =
-                    Transaction::Postgres(Box::pin(pool.begin_with(BEGIN_POSTGRES)).await?);
+                let begun = answered(Box::pin(pool.begin_with(BEGIN_POSTGRES))).await?;
+                let mut open = Transaction::Postgres(begun);
                 query(AT_LEISURE_POSTGRES).execute(&mut open).await?;
                 open
             }

@@ -1,13 +1,23 @@
 //! The embedded database: one file, one process, one writer.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
 
 use sqlx::{
-    Row as _, SqlitePool,
+    Connection as _, Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::time::{Instant, sleep};
+
 use crate::connect::{ACQUIRE_TIMEOUT, OpenError};
+
+/// Another process may be bringing the schema up to date: so long an opening waits for it.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The writer and the readers.
 pub(crate) struct Opened {
@@ -21,6 +31,11 @@ pub(crate) struct Opened {
 /// The writer is a pool of one: SQLite has one writer anyway, and a queue is fairer and faster than
 /// busy waiting.
 pub(crate) async fn open(file: Option<&Path>) -> Result<Opened, OpenError> {
+    // Held until the schema is there: a command beside a first start would find half of it.
+    let _turn = match file {
+        Some(path) => Some(take_turn(path).await?),
+        None => None,
+    };
     let options = SqliteConnectOptions::new()
         .create_if_missing(true)
         .foreign_keys(true)
@@ -43,6 +58,12 @@ pub(crate) async fn open(file: Option<&Path>) -> Result<Opened, OpenError> {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            // After an error of the disk SQLite has rolled back by itself. The driver's own attempt then
+            // fails, and it believes for ever to be inside a transaction: such a connection is replaced.
+            .before_acquire(|connection, _| {
+                let is_good = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_good) })
+            })
     };
     let writer = pool(1).connect_with(options.clone()).await.map_err(OpenError::unreachable)?;
     sqlx::migrate!("../../migrations/sqlite").run(&writer).await.map_err(OpenError::migration)?;
@@ -57,6 +78,26 @@ pub(crate) async fn open(file: Option<&Path>) -> Result<Opened, OpenError> {
         start_checkpointer(readers.clone(), writer.clone());
     }
     Ok(Opened { writer, readers })
+}
+
+/// Waits until nobody else is opening the file. The lock is on a file beside it: SQLite loses its own locks
+/// when a process that holds them closes the database's file by another handle.
+async fn take_turn(database: &Path) -> Result<File, OpenError> {
+    let path = database.with_extension("opening");
+    let mut options = OpenOptions::new();
+    let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let lock = lock.map_err(|error| OpenError::unreachable(error.into()))?;
+    let deadline = Instant::now() + OPENING_TIMEOUT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Opening),
+            Err(TryLockError::Error(error)) => return Err(OpenError::unreachable(error.into())),
+        }
+    }
 }
 
 /// Each store in memory has a database of its own.

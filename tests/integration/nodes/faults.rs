@@ -97,3 +97,27 @@ async fn when_postgres_loses_its_power_nothing_acknowledged_is_lost_and_issuing_
     let jti = claims(&after)["jti"].as_str().unwrap().to_owned();
     assert!(issued(&database).await.contains(&jti));
 }
+
+#[tokio::test]
+async fn a_change_of_a_relationship_that_was_acknowledged_outlives_its_node() {
+    let one = House::start_with(HouseOptions {
+        database: Some(Postgres::shared().database()),
+        is_restarted: true,
+        ..HouseOptions::default()
+    });
+    let mut two = one.another_node();
+    let (pat, ada) = (one.log_in(PAT).await, one.log_in(ADA).await);
+    let token = pat.switch("acme-corp", READ_BILLING).await;
+    let edge = one.relationship("northwind>acme-corp");
+    for (step, state, issues) in [("suspend", "suspended", 400), ("resume", "active", 200)] {
+        ada.at(&two).step(&format!("{edge}/{step}")).await.expect(200);
+        two.kill();
+        assert_eq!(ada.get(&edge).await.expect(200).string("state"), state);
+        pat.exchange("acme-corp", READ_BILLING).await.expect(issues);
+        assert!(!one.is_alive(&token).await, "what it took away stays away");
+        two.start_again();
+        assert_eq!(ada.at(&two).get(&edge).await.expect(200).string("state"), state);
+        pat.at(&two).exchange("acme-corp", READ_BILLING).await.expect(issues);
+        assert!(!two.is_alive(&token).await);
+    }
+}

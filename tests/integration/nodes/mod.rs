@@ -1,10 +1,15 @@
 //! Several nodes of one deployment on one Postgres: the same promises as with one.
 
 mod copied;
+mod cut_off;
 mod faults;
+mod moved;
 mod once;
+mod rotation;
+mod silence;
 mod start;
 mod together;
+mod waiting;
 
 use procura_tests::{House, HouseOptions, Postgres};
 

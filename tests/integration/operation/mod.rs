@@ -1,9 +1,11 @@
 //! What whoever runs a node relies on: its listener, its health, its figures, its bounds.
 
 mod deploy;
+mod disk_full;
 mod figures;
 mod health;
 mod listener;
+mod mail;
 mod strangers;
 mod tls;
 mod traces;

@@ -5,6 +5,7 @@ mod contract;
 mod corners;
 mod leases;
 mod once;
+mod opening;
 mod schema;
 mod statements;
 mod walls;
