@@ -28,7 +28,7 @@ mod token;
 pub use answer::Answer;
 pub use browser::{Seen, browse};
 pub use eventually::eventually;
-pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura};
+pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_in};
 pub use isp::Isp;
 pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};

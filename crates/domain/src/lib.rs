@@ -6,10 +6,12 @@ pub mod decision;
 pub mod permission;
 pub mod person;
 pub mod policy;
+pub mod redirect;
 pub mod refusal;
 pub mod relationship;
 pub mod roles;
 pub mod tenant;
+pub mod terms;
 pub mod words;
 
 pub use client::{AuthMethod, Profile, Registration};
@@ -21,3 +23,4 @@ pub use refusal::Refusal;
 pub use relationship::{Access, Relationship, RelationshipKind, RelationshipState};
 pub use roles::{RelationshipRole, UserRole};
 pub use tenant::TenantStatus;
+pub use terms::{Fault, Terms};

@@ -14,14 +14,17 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 15] = [
     "backup.",
+    "client.",
     "demo.",
+    "import.",
     "invitation.",
     "key.",
     "login",
     "partner_access.",
     "relationship.",
+    "resource_server.",
     "strangers.",
     "tenant.provision",
     "token.",

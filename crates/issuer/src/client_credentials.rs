@@ -38,7 +38,7 @@ impl Issuer {
         scope: &Scope,
         via: &Via,
     ) -> Result<Minted> {
-        if !client.grant_types.contains(GRANT) || client.secret_hash.is_none() {
+        if !client.grant_types.contains(GRANT) || !client.is_confidential() {
             return Err(Error::GrantNotAllowed);
         }
         let audience = audience.or(client.default_audience.as_deref());

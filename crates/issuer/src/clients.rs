@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use procura_store::clients::{Client, ResourceServer};
-use procura_token::{ClientId, crypto};
+use procura_domain::AuthMethod;
+use procura_store::clients::{Client, ClientSecret, ResourceServer};
+use procura_token::{ClientId, Ts, crypto};
 use quick_cache::sync::Cache as QuickCache;
 
 use crate::{Error, Issuer, Result, keys::Secrets};
@@ -18,9 +19,13 @@ pub enum Credential<'a> {
     None,
 }
 
-/// Clients as they were read last. The ledger compares the version in the transaction that issues, so
-/// a stale copy can cost a second try but never grant.
-pub(crate) struct Cache(QuickCache<ClientId, Arc<Client>>);
+/// How long a copy in memory is gone by. Whatever issues compares the version in its transaction; what
+/// does not issue learns of a change this late at another node, and at once at this one. In seconds.
+const COPY_SECS: i64 = 1;
+
+/// Clients as they were read last, and when. The ledger compares the version in the transaction that
+/// issues, so a stale copy can cost a second try but never grant.
+pub(crate) struct Cache(QuickCache<ClientId, (Ts, Arc<Client>)>);
 
 impl Default for Cache {
     fn default() -> Self {
@@ -37,28 +42,35 @@ impl Issuer {
         id: &ClientId,
         credential: Credential<'_>,
     ) -> Result<Arc<Client>> {
-        if let Some(client) = self.0.clients.0.get(id)
-            && self.is_authentic(&client, credential)
+        let now = self.0.environment.now();
+        if let Some((read_at, client)) = self.0.clients.0.get(id)
+            && (read_at..read_at.plus_secs(COPY_SECS)).contains(&now)
+            && self.is_authentic(&client, credential, now)
         {
             return Ok(client);
         }
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        if !self.is_authentic(&client, credential) {
+        if !self.is_authentic(&client, credential, now) {
             return Err(Error::Unauthenticated);
         }
         let client = Arc::new(client);
-        self.0.clients.0.insert(id.clone(), Arc::clone(&client));
+        self.0.clients.0.insert(id.clone(), (now, Arc::clone(&client)));
         Ok(client)
     }
 
-    fn is_authentic(&self, client: &Client, credential: Credential<'_>) -> bool {
-        let is_right = match (credential, &client.secret_hash) {
-            (Credential::Secret(secret), Some(stored)) => {
+    fn is_authentic(&self, client: &Client, credential: Credential<'_>, now: Ts) -> bool {
+        let method = client.registration.token_endpoint_auth_method;
+        let is_right = match credential {
+            Credential::Secret(secret) if method.is_by_secret() => {
                 let given = secret_hash(&self.0.secrets, &client.id, secret);
-                crypto::is_equal(given.as_bytes(), stored.as_bytes())
+                let fits = |stored: &ClientSecret| {
+                    stored.is_live(now)
+                        && crypto::is_equal(given.as_bytes(), stored.hash.as_bytes())
+                };
+                client.secrets.iter().any(fits)
             }
-            (Credential::None, None) => true,
-            _ => false,
+            Credential::None => method == AuthMethod::None,
+            Credential::Secret(_) => false,
         };
         is_right && client.is_enabled
     }
@@ -70,7 +82,7 @@ impl Issuer {
         secret: &str,
     ) -> Result<ResourceServer> {
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        if !self.is_authentic(&client, Credential::Secret(secret)) {
+        if !self.is_authentic(&client, Credential::Secret(secret), self.0.environment.now()) {
             return Err(Error::Unauthenticated);
         }
         self.0.store.find_resource_server(id).await?.ok_or(Error::Unauthenticated)

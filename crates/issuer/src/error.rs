@@ -36,6 +36,15 @@ pub enum Error {
     /// The request is malformed; names the parameter or member.
     #[error("invalid {0}")]
     Invalid(&'static str),
+    /// A member of what is to be registered is not as it must be; says how it must be.
+    #[error("invalid {0}")]
+    Unfit(procura_domain::Fault),
+    /// Only the operator may do this; names the member.
+    #[error("beyond what a tenant may: {0}")]
+    Beyond(&'static str),
+    /// The thing was changed since the caller saw it (RFC 9110 §13.1.1).
+    #[error("changed since")]
+    Stale,
     /// The caller may know of the thing and may not do this to it.
     #[error("forbidden")]
     Forbidden,
@@ -78,6 +87,12 @@ impl From<procura_token::crypto::Failure> for Error {
     }
 }
 
+impl From<procura_domain::Fault> for Error {
+    fn from(fault: procura_domain::Fault) -> Self {
+        Self::Unfit(fault)
+    }
+}
+
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         match denied {
@@ -99,8 +114,9 @@ impl Error {
             Self::GrantNotAllowed => "grant_not_allowed",
             Self::BadGrant => "grant_invalid",
             Self::BadScope => "scope_invalid",
-            Self::Invalid(_) => "request_invalid",
-            Self::Forbidden => "forbidden",
+            Self::Invalid(_) | Self::Unfit(_) => "request_invalid",
+            Self::Forbidden | Self::Beyond(_) => "forbidden",
+            Self::Stale => "stale",
             Self::NotFound => "not_found",
             Self::WrongState(_) => "wrong_state",
             Self::Conflict => "conflict",

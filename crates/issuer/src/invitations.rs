@@ -1,5 +1,6 @@
 //! Invitations: the invited person sets the own password; whoever invited never knows it.
 
+use procura_domain::UserRole;
 use procura_store::{
     audit::Entry,
     tenants::Tenant,
@@ -60,16 +61,21 @@ impl Issuer {
     /// server's own account only.
     pub(crate) async fn send_invitation(&self, invitation: Invitation<'_>) -> Result<()> {
         let Invitation { admin, tenant, token } = invitation;
+        let is_admin = admin.roles.contains(&UserRole::TenantAdmin);
+        let what = if is_admin { "administer " } else { "" };
         let text = format!(
-            "To: {}\nSubject: {} is ready for you\n\nYou were invited to administer {}.\n\n\
+            "To: {}\nSubject: {} is ready for you\n\nYou were invited to {}{}.\n\n\
              Set your password here within seven days:\n{}/invitation?token={token}\n",
-            admin.email, tenant.name, tenant.name, self.0.settings.issuer
+            admin.email, tenant.name, what, tenant.name, self.0.settings.issuer
         );
         let directory = self.0.settings.mail_dir.clone();
         let file = directory.join(format!("{}.eml", mail_name(tenant.id)));
+        // Others of the same tenant may be invited before this mail is taken away.
+        let another = directory.join(format!("{}-{}.eml", mail_name(tenant.id), admin.id));
         let written = tokio::task::spawn_blocking(move || {
             use std::{io::Write, os::unix::fs::OpenOptionsExt};
             std::fs::create_dir_all(directory)?;
+            let file = if file.exists() { another } else { file };
             let mut options = std::fs::OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
             options.open(file)?.write_all(text.as_bytes())
