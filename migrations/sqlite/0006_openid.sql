@@ -8,7 +8,7 @@ CREATE TABLE refresh_families (
     session_id   TEXT    NOT NULL REFERENCES sessions (id),
     user_id      TEXT    NOT NULL REFERENCES users (id),
     tenant_id    TEXT    NOT NULL REFERENCES tenants (id),
-    client_id    TEXT    NOT NULL REFERENCES clients (id),
+    client_id    TEXT    NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     -- What was agreed, as it stood in the code.
     grant_json   TEXT    NOT NULL CHECK (json_valid(grant_json)),
     ends_at      INTEGER NOT NULL,
@@ -21,7 +21,7 @@ CREATE INDEX refresh_families_of_user ON refresh_families (user_id) WHERE ended_
 
 CREATE TABLE refresh_tokens (
     token_hash     TEXT    NOT NULL PRIMARY KEY,
-    origin_hash    TEXT    NOT NULL REFERENCES refresh_families (origin_hash),
+    origin_hash    TEXT    NOT NULL REFERENCES refresh_families (origin_hash) ON DELETE CASCADE,
     used_at        INTEGER,
     -- What took its place.
     successor_hash TEXT
@@ -33,7 +33,7 @@ CREATE TABLE home_tokens (
     jti         TEXT    NOT NULL PRIMARY KEY,
     session_id  TEXT    NOT NULL REFERENCES sessions (id),
     user_id     TEXT    NOT NULL REFERENCES users (id),
-    client_id   TEXT    NOT NULL REFERENCES clients (id),
+    client_id   TEXT    NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     -- The hash of the code that it goes back to.
     origin_hash TEXT    NOT NULL,
     -- What the client asked to hear at userinfo besides what scopes say (OpenID Connect Core §5.5).
@@ -46,7 +46,7 @@ CREATE INDEX home_tokens_of_user ON home_tokens (user_id, client_id);
 -- Clients that were told of a login.
 CREATE TABLE session_clients (
     session_id TEXT NOT NULL REFERENCES sessions (id),
-    client_id  TEXT NOT NULL REFERENCES clients (id),
+    client_id  TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     PRIMARY KEY (session_id, client_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -54,7 +54,7 @@ CREATE TABLE session_clients (
 -- it was delivered or given up.
 CREATE TABLE logout_notices (
     id         INTEGER NOT NULL PRIMARY KEY,
-    client_id  TEXT    NOT NULL REFERENCES clients (id),
+    client_id  TEXT    NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     user_id    TEXT    NOT NULL REFERENCES users (id),
     session_id TEXT    NOT NULL REFERENCES sessions (id),
     attempts   INTEGER NOT NULL,

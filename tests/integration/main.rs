@@ -11,6 +11,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod administration;
 mod backup;
 mod copied;
 mod house;

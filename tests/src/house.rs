@@ -115,6 +115,13 @@ pub fn procura_as(account: u32, group: u32, arguments: &[&str]) -> Ended {
     run(other)
 }
 
+/// The same, with these variables in its environment.
+pub fn procura_in(environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let mut command = command("procura");
+    command.args(arguments).envs(environment.iter().copied());
+    run(command)
+}
+
 impl House {
     /// Starts one with the demo world in it.
     pub fn start() -> Self {
@@ -152,6 +159,29 @@ impl House {
         let url = issuer.clone();
         let world = Arc::new(World { issuer, url, demo, http });
         Self { process: Some(process), options, listen, folder, world }
+    }
+
+    /// Starts one with what a file says instead of the demo world; `demo` tells how to use it.
+    pub fn seeded(mut options: HouseOptions, seed: &Path, demo: Demo) -> Self {
+        if options.database.is_none() && is_on_postgres() {
+            options.database = Some(Postgres::shared().database());
+        }
+        let (folder, listen) = (Scratch::new(), "127.0.0.1:0".to_owned());
+        let seed = seed.to_str().expect("a plain path");
+        let process = start(&folder, &listen, &options, &["serve", "--seed", seed]);
+        let issuer = process.url().to_owned();
+        let http = crate::person::http(&issuer, false);
+        let url = issuer.clone();
+        let world = Arc::new(World { issuer, url, demo, http });
+        Self { process: Some(process), options, listen, folder, world }
+    }
+
+    /// `procura …` on the database and the folder of this house.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        let data = self.data_text();
+        let database: Vec<_> =
+            self.database().map(|url| ("PROCURA__DATABASE__URL", url)).into_iter().collect();
+        procura_in(&database, &[arguments, &["--data", &data]].concat())
     }
 
     /// Starts a server without the demo world, in a folder that goes with it.

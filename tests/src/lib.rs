@@ -34,7 +34,9 @@ pub use authority::{Authority, KeyKind};
 pub use browser::{Seen, browse};
 pub use cable::Cable;
 pub use eventually::eventually;
-pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as};
+pub use house::{
+    Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as, procura_in,
+};
 pub use isp::Isp;
 pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};

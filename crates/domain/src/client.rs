@@ -5,7 +5,14 @@ use procura_token::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::words::words;
+use crate::{
+    client_settings::{Fault, MAX_ITEMS, require},
+    redirect,
+    words::words,
+};
+
+/// Types of authorization details that are known (RFC 9396).
+const DETAIL_TYPES: [&str; 1] = ["tenant_delegation"];
 
 words! {
     /// The policy that holds for a client. The standards contradict each other, so each client has one.
@@ -151,6 +158,79 @@ impl Default for Registration {
             contacts: Vec::new(),
         }
     }
+}
+
+impl Registration {
+    /// Whether its members fit together.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.check_keys()?;
+        let logout = self.post_logout_redirect_uris.as_slice();
+        require(
+            logout.len() <= MAX_ITEMS && logout.iter().all(|uri| redirect::kind(uri).is_some()),
+            "registration.post_logout_redirect_uris",
+            "must be https, or http on loopback, or a scheme with a dot; without fragment",
+        )?;
+        for (member, uri) in [
+            ("registration.jwks_uri", &self.jwks_uri),
+            ("registration.backchannel_logout_uri", &self.backchannel_logout_uri),
+            ("registration.sector_identifier_uri", &self.sector_identifier_uri),
+            ("registration.client_uri", &self.client_uri),
+            ("registration.logo_uri", &self.logo_uri),
+            ("registration.policy_uri", &self.policy_uri),
+            ("registration.tos_uri", &self.tos_uri),
+        ] {
+            let is_good = uri.as_deref().is_none_or(redirect::is_web);
+            require(is_good, member, "must be https, or http on loopback; without fragment")?;
+        }
+        let is_bounded = |texts: &[String]| {
+            let is_good = |t: &String| t.len() <= 200 && !t.chars().any(char::is_control);
+            texts.len() <= MAX_ITEMS && texts.iter().all(is_good)
+        };
+        require(is_bounded(&self.contacts), "registration.contacts", "too many or too long")?;
+        require(
+            is_bounded(&self.default_acr_values),
+            "registration.default_acr_values",
+            "too many or too long",
+        )?;
+        let is_known = |kind: &String| DETAIL_TYPES.contains(&kind.as_str());
+        require(
+            self.authorization_details_types.iter().all(is_known),
+            "registration.authorization_details_types",
+            "names a type that is not known",
+        )
+    }
+
+    fn check_keys(&self) -> Result<(), Fault> {
+        let is_signing = self.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt
+            || self.require_signed_request_object;
+        require(
+            !is_signing || self.jwks.is_some() || self.jwks_uri.is_some(),
+            "registration.jwks",
+            "whoever signs needs jwks or jwks_uri",
+        )?;
+        require(
+            self.jwks.is_none() || self.jwks_uri.is_none(),
+            "registration.jwks",
+            "never beside jwks_uri",
+        )?;
+        require(
+            self.jwks.as_ref().is_none_or(is_public_key_set),
+            "registration.jwks",
+            "must be a JWK Set of public EC, OKP or RSA keys",
+        )
+    }
+}
+
+/// A JWK Set (RFC 7517 §5) without a secret or private member.
+fn is_public_key_set(jwks: &Value) -> bool {
+    const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    let Some(keys) = jwks.get("keys").and_then(Value::as_array) else { return false };
+    let is_public = |key: &Value| {
+        let kind = key.get("kty").and_then(Value::as_str);
+        matches!(kind, Some("EC" | "OKP" | "RSA"))
+            && PRIVATE.iter().all(|member| key.get(member).is_none())
+    };
+    (1..=MAX_ITEMS).contains(&keys.len()) && keys.iter().all(is_public)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]

@@ -2,12 +2,15 @@
 
 pub mod acr;
 pub mod client;
+pub mod client_settings;
 pub mod conditions;
 pub mod decision;
 pub mod hours;
+pub mod patch;
 pub mod permission;
 pub mod person;
 pub mod policy;
+pub mod redirect;
 pub mod refusal;
 pub mod relationship;
 pub mod roles;
@@ -16,6 +19,7 @@ pub mod terms;
 pub mod words;
 
 pub use client::{AuthMethod, Profile, Registration};
+pub use client_settings::{ClientSettings, Fault};
 pub use decision::{Facts, Limits, Mandate, Wish, decide};
 pub use permission::Permissions;
 pub use person::StandardClaims;

@@ -37,6 +37,16 @@ pub fn is_never_delegable(permission: &str) -> bool {
     NEVER_DELEGABLE.iter().any(|pattern| matches(pattern, permission))
 }
 
+/// Whether a permission, or a pattern of permissions, reaches anything that can never be delegated.
+#[must_use]
+pub fn reaches_never_delegable(pattern: &str) -> bool {
+    NEVER_DELEGABLE.iter().any(|never| match (pattern.strip_suffix('*'), never.strip_suffix('*')) {
+        (Some(stem), Some(never)) => stem.starts_with(never) || never.starts_with(stem),
+        (Some(stem), None) => never.starts_with(stem),
+        (None, _) => matches(never, pattern),
+    })
+}
+
 /// Whether a permission only reads, and so remains under `restricted` access. A permission that is
 /// not known to read counts as writing.
 #[must_use]

@@ -41,6 +41,13 @@ impl Permit {
         self.side
     }
 
+    /// The operator's own hand on the command line. Whoever opens the database with its master key has
+    /// no policy above.
+    #[must_use]
+    pub const fn at_the_machine(tenant: TenantId) -> Self {
+        Self { side: Side::Operator, tenant }
+    }
+
     /// The tenant whose data may be changed.
     #[must_use]
     pub const fn tenant(&self) -> TenantId {
@@ -79,6 +86,23 @@ impl Caller {
             return Ok(Self::permit(Side::Operator, tenant));
         }
         Err(if self.tenant == tenant { Denied::Forbidden } else { Denied::Hidden })
+    }
+
+    /// Look after the clients of a tenant. The operator may register anything, the tenant's own admin
+    /// within [`ClientSettings::check_bounds`](crate::ClientSettings::check_bounds), a partner nothing.
+    pub fn administer_clients(&self, tenant: TenantId) -> Result<Permit, Denied> {
+        if self.is(UserRole::SuperAdmin) {
+            return Ok(Self::permit(Side::Operator, tenant));
+        }
+        self.administer(tenant)
+    }
+
+    /// Look after what belongs to no tenant alone, such as resource servers.
+    pub fn operate(&self) -> Result<Permit, Denied> {
+        if self.is(UserRole::SuperAdmin) {
+            return Ok(Self::permit(Side::Operator, self.tenant));
+        }
+        Err(Denied::Forbidden)
     }
 
     /// Switch partner access to the caller's own tenant. The operator has no hand in it.
@@ -150,6 +174,28 @@ mod tests {
             session: SessionId::from_bits(3),
             client: "cli_app".parse().unwrap(),
         }
+    }
+
+    #[test]
+    fn clients_are_their_own_tenants_business_and_the_operators() {
+        let (own, other) = (TenantId::from_bits(2), TenantId::from_bits(9));
+        let side = |role, scope, tenant| {
+            caller(role, scope).administer_clients(tenant).map(|permit| permit.side())
+        };
+        assert_eq!(side(UserRole::TenantAdmin, "tenant.admin", own), Ok(Side::Customer));
+        assert_eq!(side(UserRole::TenantAdmin, "tenant.admin", other), Err(Denied::Hidden));
+        assert_eq!(side(UserRole::TenantAdmin, "openid", own), Err(Denied::Forbidden));
+        assert_eq!(side(UserRole::SuperAdmin, "operator.admin", other), Ok(Side::Operator));
+        assert_eq!(side(UserRole::SuperAdmin, "openid", other), Err(Denied::Hidden));
+        let partner = caller(UserRole::PartnerAdmin, "partner.tenants.list tenant.admin");
+        assert_eq!(partner.administer_clients(own), Err(Denied::Forbidden));
+        assert_eq!(partner.administer_clients(other), Err(Denied::Hidden));
+        // Whoever is both has the operator's hand.
+        let mut both = caller(UserRole::TenantAdmin, "tenant.admin operator.admin");
+        both.roles.push(UserRole::SuperAdmin);
+        assert_eq!(both.administer_clients(own).map(|permit| permit.side()), Ok(Side::Operator));
+        assert!(both.operate().is_ok());
+        assert_eq!(partner.operate(), Err(Denied::Forbidden));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use procura_domain::{
     Access, Caller, Relationship, RelationshipState, Terms, UserRole,
+    patch::merge,
     relationship::{Phase, Side, Step},
     terms::Direction,
 };
@@ -295,25 +296,6 @@ pub(crate) fn patched(terms: &Terms, patch: &Patch) -> Result<Terms> {
         patched.custom_permissions = None;
     }
     Ok(patched)
-}
-
-/// RFC 7396 §2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(members) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Some(object) = target.as_object_mut() else { return };
-    for (name, value) in members {
-        if value.is_null() {
-            object.remove(name);
-        } else {
-            merge(object.entry(name.clone()).or_insert(Value::Null), value);
-        }
-    }
 }
 
 /// The members that differ, before and after.

@@ -14,16 +14,19 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 17] = [
     "audit.",
     "authorization.",
     "backup.",
+    "client.",
     "demo.",
+    "import.",
     "invitation.",
     "key.",
     "login",
     "partner_access.",
     "relationship.",
+    "resource_server.",
     "strangers.",
     "tenant.provision",
     "token.",

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use procura_domain::Profile;
-use procura_store::clients::{Client, ResourceServer};
-use procura_token::{ClientId, crypto};
+use procura_store::clients::{Client, ClientSecret, ResourceServer};
+use procura_token::{ClientId, Ts, crypto};
 use quick_cache::sync::Cache as QuickCache;
 
 use crate::{Error, Issuer, Result, assertion::Ticket, keys::Secrets};
@@ -21,9 +21,13 @@ pub enum Credential<'a> {
     None,
 }
 
-/// Clients as they were read last. The ledger compares the version in the transaction that issues, so
-/// a stale copy can cost a second try but never grant.
-pub(crate) struct Cache(QuickCache<ClientId, Arc<Client>>);
+/// How long a copy in memory is gone by. Whatever issues compares the version in its transaction; what
+/// does not issue learns of a change this late at another node, and at once at this one. In seconds.
+const COPY_SECS: i64 = 1;
+
+/// Clients as they were read last, and when. The ledger compares the version in the transaction that
+/// issues, so a stale copy can cost a second try but never grant.
+pub(crate) struct Cache(QuickCache<ClientId, (Ts, Arc<Client>)>);
 
 impl Default for Cache {
     fn default() -> Self {
@@ -40,41 +44,49 @@ impl Issuer {
         id: &ClientId,
         credential: Credential<'_>,
     ) -> Result<Arc<Client>> {
-        if let Some(client) = self.0.clients.0.get(id)
-            && let Ok(proven) = self.examine(&client, credential).await
+        let now = self.0.environment.now();
+        if let Some((read_at, client)) = self.0.clients.0.get(id)
+            && (read_at..read_at.plus_secs(COPY_SECS)).contains(&now)
+            && let Ok(proven) = self.examine(&client, credential, now).await
         {
             self.use_up(proven).await?;
             return Ok(client);
         }
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        let proven = self.examine(&client, credential).await?;
+        let proven = self.examine(&client, credential, now).await?;
         let client = Arc::new(client);
-        self.0.clients.0.insert(id.clone(), Arc::clone(&client));
+        self.0.clients.0.insert(id.clone(), (now, Arc::clone(&client)));
         self.use_up(proven).await?;
         Ok(client)
     }
 
     /// Whether the credential is this client's, of the one kind that it is registered with. An assertion
     /// must be used up besides.
-    async fn examine(&self, client: &Client, credential: Credential<'_>) -> Result<Option<Ticket>> {
+    async fn examine(
+        &self,
+        client: &Client,
+        credential: Credential<'_>,
+        now: Ts,
+    ) -> Result<Option<Ticket>> {
         if !client.is_enabled {
             return Err(Error::Unauthenticated);
         }
         let method = client.registration.token_endpoint_auth_method;
-        let is_right = match (credential, &client.secret_hash) {
-            (Credential::Secret(secret), Some(stored)) => {
+        let is_right = match credential {
+            Credential::Secret(secret) if method.is_by_secret() => {
                 let given = secret_hash(&self.0.secrets, &client.id, secret);
-                method.is_by_secret()
-                    && client.profile != Profile::Fapi2
-                    && crypto::is_equal(given.as_bytes(), stored.as_bytes())
+                let fits = |stored: &ClientSecret| {
+                    stored.is_live(now)
+                        && crypto::is_equal(given.as_bytes(), stored.hash.as_bytes())
+                };
+                client.profile != Profile::Fapi2 && client.secrets.iter().any(fits)
             }
-            (Credential::Assertion(assertion), _) => {
-                let now = self.0.environment.now();
+            Credential::Assertion(assertion) => {
                 let checked = self.check_assertion(client, assertion, now).await;
                 return checked.map(Some).map_err(Error::AssertionRefused);
             }
-            (Credential::None, None) => client.is_public() && client.profile != Profile::Fapi2,
-            _ => false,
+            Credential::None => client.is_public() && client.profile != Profile::Fapi2,
+            Credential::Secret(_) => false,
         };
         if is_right { Ok(None) } else { Err(Error::Unauthenticated) }
     }
@@ -95,7 +107,7 @@ impl Issuer {
         secret: &str,
     ) -> Result<ResourceServer> {
         let client = self.0.store.find_client(id).await?.ok_or(Error::Unauthenticated)?;
-        self.examine(&client, Credential::Secret(secret)).await?;
+        self.examine(&client, Credential::Secret(secret), self.0.environment.now()).await?;
         self.resource_server_of(&client).await
     }
 

@@ -10,7 +10,7 @@ use procura_domain::{
 use procura_store::{
     Tx,
     audit::Entry,
-    clients::{Client, ResourceServer},
+    clients::{Client, ClientSecret, ResourceServer},
     tenants::Tenant,
     users::{User, UserStatus},
 };
@@ -212,6 +212,7 @@ impl Issuer {
             client: isp.0.id.clone(),
             accepts_delegated: true,
             permissions: ISP_PERMISSIONS.parse().map_err(|_| crate::Error::Broken)?,
+            version: 1,
         })
         .await?;
         demo.clients.insert(
@@ -241,11 +242,16 @@ impl Issuer {
         let id: ClientId = id.parse().map_err(|_| crate::Error::Broken)?;
         let secret = self.0.environment.secret()?;
         let client = Client {
-            secret_hash: Some(secret_hash(&self.0.secrets, &id, &secret)),
+            secrets: vec![ClientSecret {
+                hash: secret_hash(&self.0.secrets, &id, &secret),
+                created_at: self.0.environment.now(),
+                expires_at: None,
+            }],
             id,
             tenant: demo.tenant("northwind")?,
             name: name.to_owned(),
             is_enabled: true,
+            is_stopped_by_operator: false,
             version: 1,
             redirect_uris: Vec::new(),
             grant_types: grants.iter().map(|grant| (*grant).to_owned()).collect(),

@@ -45,6 +45,15 @@ pub enum Error {
     /// The request is malformed; names the parameter or member.
     #[error("invalid {0}")]
     Invalid(&'static str),
+    /// A member of what is to be registered is not as it must be; says how it must be.
+    #[error("invalid {0}")]
+    Unfit(procura_domain::Fault),
+    /// Only the operator may do this; names the member.
+    #[error("beyond what a tenant may: {0}")]
+    Beyond(&'static str),
+    /// The thing was changed since the caller saw it (RFC 9110 §13.1.1).
+    #[error("changed since")]
+    Stale,
     /// The caller may know of the thing and may not do this to it.
     #[error("forbidden")]
     Forbidden,
@@ -57,9 +66,6 @@ pub enum Error {
     /// Somebody else was first, or the name is taken.
     #[error("conflict")]
     Conflict,
-    /// It was changed since the caller looked at it.
-    #[error("stale")]
-    Stale,
     /// Too many at once: try again later.
     #[error("busy")]
     Busy,
@@ -90,6 +96,12 @@ impl From<procura_token::crypto::Failure> for Error {
     }
 }
 
+impl From<procura_domain::Fault> for Error {
+    fn from(fault: procura_domain::Fault) -> Self {
+        Self::Unfit(fault)
+    }
+}
+
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         match denied {
@@ -113,12 +125,12 @@ impl Error {
             Self::GrantNotAllowed => "grant_not_allowed",
             Self::BadGrant => "grant_invalid",
             Self::BadScope => "scope_invalid",
-            Self::Invalid(_) => "request_invalid",
-            Self::Forbidden => "forbidden",
+            Self::Invalid(_) | Self::Unfit(_) => "request_invalid",
+            Self::Forbidden | Self::Beyond(_) => "forbidden",
+            Self::Stale => "stale",
             Self::NotFound => "not_found",
             Self::WrongState(_) => "wrong_state",
             Self::Conflict => "conflict",
-            Self::Stale => "stale",
             Self::Busy => "unavailable",
             Self::TooManyFailures { .. } => "too_many_failures",
             Self::Broken => "internal_error",

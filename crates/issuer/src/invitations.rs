@@ -1,5 +1,6 @@
 //! Invitations: the invited person sets the own password; whoever invited never knows it.
 
+use procura_domain::UserRole;
 use procura_store::{
     audit::Entry,
     tenants::Tenant,
@@ -61,13 +62,15 @@ impl Issuer {
     /// Writes the mail down before its invitation is committed: nobody takes it from there yet.
     pub(crate) async fn draft_invitation(&self, invitation: Invitation<'_>) -> Result<Draft> {
         let Invitation { admin, tenant, token } = invitation;
+        let is_admin = admin.roles.contains(&UserRole::TenantAdmin);
+        let what = if is_admin { "administer " } else { "" };
         let text = format!(
-            "To: {}\nSubject: {} is ready for you\n\nYou were invited to administer {}.\n\n\
+            "To: {}\nSubject: {} is ready for you\n\nYou were invited to {}{}.\n\n\
              Set your password here within seven days:\n{}/invitation?token={token}\n",
-            admin.email, tenant.name, tenant.name, self.0.settings.issuer
+            admin.email, tenant.name, what, tenant.name, self.0.settings.issuer
         );
         let folder = self.0.settings.mail_dir.clone();
-        let name = format!("invitation-{}", tenant.id);
+        let name = format!("invitation-{}", admin.id);
         Draft::write(folder, &name, &fingerprint(token), text).await.map_err(|error| {
             tracing::error!(%error, "an invitation could not be written down");
             Error::Busy

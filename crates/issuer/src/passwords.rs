@@ -69,6 +69,21 @@ impl Hasher {
         self.run(move || hash(&password)).await?
     }
 
+    /// Whether a hash from elsewhere can be stored: argon2id (RFC 9106), and no login with it takes more
+    /// than a server has to spare.
+    #[must_use]
+    pub fn is_usable_hash(text: &str) -> bool {
+        const MAX_MEMORY_KIB: u32 = 64 * 1024;
+        const MAX_PASSES: u32 = 10;
+        let Ok(parsed) = PasswordHash::new(text) else { return false };
+        let Ok(params) = argon2::Params::try_from(&parsed) else { return false };
+        parsed.algorithm.as_str() == "argon2id"
+            && parsed.hash.is_some()
+            && params.m_cost() <= MAX_MEMORY_KIB
+            && params.t_cost() <= MAX_PASSES
+            && params.p_cost() <= 4
+    }
+
     /// Whether the password fits. Takes as long where there is no stored hash.
     pub async fn is_match(&self, stored: Option<&str>, password: &str) -> Result<bool> {
         let (is_known, stored): (bool, Arc<str>) = match stored {
@@ -111,6 +126,23 @@ fn hash(password: &[u8]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_hash_from_elsewhere_is_taken_if_a_login_with_it_is_affordable() {
+        let hasher = Hasher::new().unwrap();
+        let hash = hasher.hash("correct horse battery").await.unwrap();
+        assert!(Hasher::is_usable_hash(&hash));
+        for bad in [
+            "correct horse battery",
+            "",
+            &hash.replace("argon2id", "argon2d"),
+            &hash.replace("m=19456", "m=4194304"),
+            &hash.replace("t=2", "t=1000"),
+            hash.rsplit_once('$').unwrap().0,
+        ] {
+            assert!(!Hasher::is_usable_hash(bad), "{bad}");
+        }
+    }
 
     #[tokio::test]
     async fn who_hangs_up_leaves_the_place_to_the_work_that_goes_on() {

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    audit, backup_commands as backup, config::Config, failure::Failure, key_commands as keys, start,
+    audit, backup_commands as backup, client_commands as clients,
+    config::Config,
+    failure::Failure,
+    key_commands as keys, resource_server_commands as servers, seed,
+    start::{self, First},
 };
 
 /// Delegated administration between tenants: an OAuth 2 and `OpenID` Connect authorization server.
@@ -21,7 +25,15 @@ enum Command {
     /// Start a server on this machine, with everything embedded.
     Dev(Dev),
     /// Start a server as the configuration says.
-    Serve(Place),
+    Serve(Serve),
+    /// Make and change tenants, people, clients, resource servers and relationships as a file says.
+    Import(seed::Import),
+    /// Look after clients: software that asks for tokens.
+    #[command(subcommand)]
+    Client(clients::Command),
+    /// Look after resource servers: services that take tokens.
+    #[command(subcommand)]
+    ResourceServer(servers::Command),
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -45,6 +57,15 @@ struct Dev {
     /// Seed partners and customers in every state, to try things out. Loopback only.
     #[arg(long)]
     demo: bool,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// Import this file before anybody is served; secrets of clients must be stated in it.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 /// Where things are. A flag wins over the environment, the environment over the file.
@@ -124,8 +145,15 @@ impl Place {
 /// Carries out what the command line says.
 pub fn run() -> Result<(), Failure> {
     match Cli::parse().command {
-        Command::Dev(dev) => start::run(dev.place.load()?, dev.demo),
-        Command::Serve(place) => start::run(place.load()?, false),
+        Command::Dev(dev) => {
+            start::run(dev.place.load()?, First { is_demo: dev.demo, ..First::default() })
+        }
+        Command::Serve(serve) => {
+            start::run(serve.place.load()?, First { seed: serve.seed, ..First::default() })
+        }
+        Command::Client(command) => clients::run(&command),
+        Command::ResourceServer(command) => servers::run(&command),
+        Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)
         }

@@ -1,10 +1,10 @@
 //! `procura keys list|rotate|retire|rewrap`: short transactions of its own, beside a running server.
 
-use std::{future::Future, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use procura_issuer::{
-    Environment, Error, Issuer,
+    Error,
     rotation::{Listed, Retirement},
 };
 use procura_token::{Algorithm, KeyId, Ts};
@@ -15,7 +15,7 @@ use crate::{
     database,
     failure::Failure,
     keys::{make_master_key, read_master_key, take_data_folder},
-    start,
+    start::with_issuer,
 };
 
 /// Which key makes way, and how.
@@ -60,6 +60,7 @@ pub struct Rewrap {
 
 /// Prints the table.
 pub fn list(config: &Config) -> Result<(), Failure> {
+    database::existing(config)?;
     with_issuer(config, async |issuer| {
         let keys = issuer.list_keys().await.map_err(failed)?;
         print(&keys);
@@ -74,7 +75,9 @@ pub fn rotate(rotate: &Rotate) -> Result<(), Failure> {
         Some(alg) => vec![alg],
         None => vec![Algorithm::Es256, Algorithm::Rs256],
     };
-    with_issuer(&rotate.place.load()?, async |issuer| {
+    let config = rotate.place.load()?;
+    database::existing(&config)?;
+    with_issuer(&config, async |issuer| {
         let rotated = issuer.rotate_keys(&algorithms, how).await;
         for (alg, kid) in rotated.map_err(|error| refused("nothing was rotated", error))? {
             println!("{alg}: {kid} signs now.");
@@ -90,7 +93,9 @@ pub fn retire(retire: &Retire) -> Result<(), Failure> {
         (false, true) => Retirement::Now,
         (false, false) => Retirement::InTurn,
     };
-    with_issuer(&retire.place.load()?, async |issuer| {
+    let config = retire.place.load()?;
+    database::existing(&config)?;
+    with_issuer(&config, async |issuer| {
         let kid = retire.kid;
         let successor = issuer.retire_key(kid, how).await.map_err(|error| refused(kid, error))?;
         match how {
@@ -109,6 +114,7 @@ pub fn rewrap(rewrap: &Rewrap) -> Result<(), Failure> {
     let config = rewrap.place.load()?;
     // A server that runs would go on with the old one, and find its keys shut one day.
     let _lock = take_data_folder(&config.server.data)?;
+    database::existing(&config)?;
     with_issuer(&config, async |issuer| {
         if !rewrap.to.exists() {
             make_master_key(&rewrap.to)?;
@@ -122,30 +128,6 @@ pub fn rewrap(rewrap: &Rewrap) -> Result<(), Failure> {
             rewrap.to.display()
         );
         Ok(())
-    })
-}
-
-/// Opens database and keys, as a server would, does one thing, and closes them.
-fn with_issuer<F: Future<Output = Result<(), Failure>>>(
-    config: &Config,
-    work: impl FnOnce(Issuer) -> F,
-) -> Result<(), Failure> {
-    database::existing(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::of("no runtime", error))?;
-    runtime.block_on(async {
-        let environment = Environment::default();
-        let store = database::open(config, environment.now()).await?;
-        let secrets = start::open_secrets(config, &store, &environment).await?;
-        let settings = start::settings(config, config.server.listen)?;
-        let issuer = Issuer::open(store.clone(), settings, environment, secrets)
-            .await
-            .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
-        let done = work(issuer).await;
-        store.close().await;
-        done
     })
 }
 

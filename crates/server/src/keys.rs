@@ -100,7 +100,8 @@ pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     fs::rename(draft, path)
 }
 
-fn make_private_folder(path: &Path) -> Result<(), Failure> {
+/// Makes a folder that only its owner can enter, with those above it.
+pub fn make_private_folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -19,6 +19,7 @@ pub fn routes(app: App) -> Router {
         .merge(console_routes())
         .merge(relationship_routes())
         .merge(api_routes())
+        .merge(client_routes())
         .merge(revocation_routes())
         .merge(health_routes())
         .fallback(api::problem::not_found)
@@ -93,6 +94,26 @@ fn api_routes() -> Router<App> {
         .route("/api/audit-logs", get(api::audit::list))
         .route("/api/audit-events", post(api::audit::report))
         .route("/api/health", get(readiness::health))
+}
+
+fn client_routes() -> Router<App> {
+    use api::{clients, resource_servers};
+    Router::new()
+        .route("/api/clients", get(clients::list).post(clients::register))
+        .route(
+            "/api/clients/{id}",
+            get(clients::find).patch(clients::update).delete(clients::delete),
+        )
+        .route("/api/clients/{id}/secrets", post(clients::rotate))
+        .route("/api/clients/{id}/disable", post(clients::disable))
+        .route("/api/clients/{id}/enable", post(clients::enable))
+        .route("/api/resource-servers", get(resource_servers::list).post(resource_servers::add))
+        .route(
+            "/api/resource-servers/{id}",
+            get(resource_servers::find)
+                .patch(resource_servers::update)
+                .delete(resource_servers::remove),
+        )
 }
 
 fn health_routes() -> Router<App> {

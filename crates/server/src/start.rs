@@ -1,6 +1,6 @@
 //! Wiring: from a configuration to a running server, and its end.
 
-use std::{io::IsTerminal, net::SocketAddr, time::Duration};
+use std::{future::Future, io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
 
 use procura_domain::Limits;
 use procura_issuer::{Environment, Issuer, Settings, keys::Secrets};
@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     keys, outbound,
     proxies::Proxies,
-    relay, routes,
+    relay, routes, seed,
     serve::{Bounds, GRACE, serve as serve_requests},
     telemetry::Telemetry,
     tls::Tls,
@@ -31,9 +31,18 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Old entries are put away, and the audit log is sealed, this often.
 const UPKEEP: Duration = Duration::from_mins(1);
 
+/// What a start puts into the database before anybody is served.
+#[derive(Default)]
+pub struct First {
+    /// The demo world.
+    pub is_demo: bool,
+    /// What this file says.
+    pub seed: Option<PathBuf>,
+}
+
 /// Runs until it is told to stop.
-pub fn run(config: Config, is_demo: bool) -> Result<(), Failure> {
-    if is_demo && !config.server.listen.ip().is_loopback() {
+pub fn run(config: Config, first: First) -> Result<(), Failure> {
+    if first.is_demo && !config.server.listen.ip().is_loopback() {
         return Err(Failure(format!(
             "--demo has one published password for everybody and refuses to listen on {}",
             config.server.listen
@@ -44,10 +53,10 @@ pub fn run(config: Config, is_demo: bool) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of("no runtime", error))?;
-    runtime.block_on(serve(config, is_demo))
+    runtime.block_on(serve(config, first))
 }
 
-async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
+async fn serve(config: Config, first: First) -> Result<(), Failure> {
     let data = config.server.data.clone();
     // Held until the end: the folder is ours alone.
     let _lock = keys::take_data_folder(&data)?;
@@ -64,8 +73,11 @@ async fn serve(config: Config, is_demo: bool) -> Result<(), Failure> {
     let issuer = Issuer::open(store, settings, environment, secrets)
         .await
         .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
-    if is_demo {
+    if first.is_demo {
         demo::prepare(&issuer, &data, is_first).await?;
+    }
+    if let Some(file) = &first.seed {
+        seed::at_start(&issuer, file).await?;
     }
 
     let (stop, stopping) = watch::channel(false);
@@ -142,6 +154,29 @@ pub async fn open_secrets(
 fn url(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.tls.is_on() { "https" } else { "http" };
     format!("{scheme}://{address}")
+}
+
+/// Opens database and keys, as a server would, does one thing, and closes them.
+pub fn with_issuer<F: Future<Output = Result<(), Failure>>>(
+    config: &Config,
+    work: impl FnOnce(Issuer) -> F,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("no runtime", error))?;
+    runtime.block_on(async {
+        let environment = Environment::default();
+        let store = database::open(config, environment.now()).await?;
+        let secrets = open_secrets(config, &store, &environment).await?;
+        let settings = settings(config, config.server.listen)?;
+        let issuer = Issuer::open(store.clone(), settings, environment, secrets)
+            .await
+            .map_err(|error| Failure::of("the signing keys cannot be opened", error))?;
+        let done = work(issuer).await;
+        store.close().await;
+        done
+    })
 }
 
 /// How the issuer issues here; `address` makes its name where the configuration has none.

@@ -44,10 +44,10 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "clients",
-        "id tenant_id name secret_hash status version# redirect_uris grant_types scope permissions \
-         audiences default_audience exchange_for profile registration created_at#",
+        "id tenant_id name status version# is_stopped_by_operator# redirect_uris grant_types scope \
+         permissions audiences default_audience exchange_for profile registration created_at#",
     ),
-    table("resource_servers", "audience client_id accepts_delegated# permissions"),
+    table("resource_servers", "audience client_id accepts_delegated# permissions version#"),
     table(
         "relationships",
         "id partner_id customer_id kind origin access_role custom_permissions state suspended_by \
@@ -83,6 +83,10 @@ pub const TABLES: &[Table] = &[
          details prev_hash hash",
     ),
     table("audit_checkpoints", "seq# statement"),
+    Table {
+        key_columns: 2,
+        ..table("client_secrets", "client_id secret_hash created_at# expires_at#")
+    },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

@@ -85,6 +85,13 @@ impl Tx {
         self.end(END, user.to_string()).await
     }
 
+    /// Ends all running delegations through a client.
+    pub async fn end_delegations_by(&mut self, client: &ClientId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE client_id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, client.to_string()).await
+    }
+
     /// Ends one delegation.
     pub async fn end_delegation(&mut self, id: DelegationId) -> Result<u64> {
         const END: &str = "UPDATE delegations SET ended_at = $2 \

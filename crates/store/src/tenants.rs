@@ -105,6 +105,13 @@ impl Tx {
         row.as_ref().map(tenant).transpose()
     }
 
+    /// Gives a tenant another name and plan.
+    pub async fn update_tenant(&mut self, id: TenantId, name: &str, plan: &str) -> Result<()> {
+        const UPDATE: &str = "UPDATE tenants SET name = $2, plan = $3 WHERE id = $1";
+        query(UPDATE).bind(id.to_string()).bind(name).bind(plan).execute(self.connection()).await?;
+        Ok(())
+    }
+
     /// Sets the tenant's switch for all partners; answers what it was.
     pub async fn update_partner_access(
         &mut self,

@@ -153,6 +153,28 @@ impl Tx {
         row.as_ref().map(user).transpose()
     }
 
+    /// The person with this login name, as the person is in this transaction.
+    pub async fn find_user_by_email(&mut self, email: &str) -> Result<Option<User>> {
+        const FIND: &str = "SELECT * FROM users WHERE email = $1";
+        let row = query(FIND).bind(email).fetch_optional(self.connection()).await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// Writes what a person is called, is in the tenant, and lets be known.
+    pub async fn update_user(&mut self, user: &User) -> Result<()> {
+        const UPDATE: &str = "UPDATE users SET name = $3, roles = $4, claims = $5 \
+                              WHERE tenant_id = $1 AND id = $2";
+        query(UPDATE)
+            .bind(user.tenant.to_string())
+            .bind(user.id.to_string())
+            .bind(&user.name)
+            .bind(joined(&user.roles))
+            .bind(json(&user.claims)?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Lets a person in or shuts the person out.
     pub async fn update_user_status(
         &mut self,

@@ -39,6 +39,8 @@ pub enum Key<'a> {
     Pair(TenantId, TenantId),
     /// Everything issued to this client.
     Client(&'a ClientId),
+    /// Everything issued for this resource server.
+    Audience(&'a str),
     /// Everything signed by this key.
     SigningKey(&'a str),
     /// One token.
@@ -67,6 +69,7 @@ impl Key<'_> {
             Self::ActorTenant(_) => "atn",
             Self::Pair(..) => "pair",
             Self::Client(_) => "cli",
+            Self::Audience(_) => "aud",
             Self::SigningKey(_) => "kid",
             Self::Jti(_) => "jti",
             Self::All => "all",
@@ -87,7 +90,9 @@ impl Key<'_> {
                 KeyHash::of_bits(self.kind(), &[actor.bits(), target.bits()])
             }
             Self::Client(id) => KeyHash::of(self.kind(), id.as_str().as_bytes()),
-            Self::SigningKey(text) | Self::Jti(text) => KeyHash::of(self.kind(), text.as_bytes()),
+            Self::SigningKey(text) | Self::Jti(text) | Self::Audience(text) => {
+                KeyHash::of(self.kind(), text.as_bytes())
+            }
             Self::All => KeyHash::of(self.kind(), b""),
         }
     }
@@ -159,6 +164,7 @@ pub fn keys_of(claims: &AccessClaims, kind: &Kind, signing_key: &str) -> Vec<Key
         Key::Jti(&claims.jti).hash(),
         Key::SigningKey(signing_key).hash(),
         Key::Client(&claims.client_id).hash(),
+        Key::Audience(&claims.aud).hash(),
         Key::Tenant(claims.tenant).hash(),
     ];
     if let Some(session) = claims.sid {

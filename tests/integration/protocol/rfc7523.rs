@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use procura_domain::{AuthMethod, Profile};
+use procura_store::clients::ClientSecret;
 use procura_tests::{ASSERTION, House, HouseOptions, Signer, merged, now, unique};
 use procura_token::Algorithm;
 use serde_json::{Value, json};
@@ -252,7 +253,11 @@ async fn a_client_proves_itself_in_the_one_way_that_it_is_registered_with() {
         let software = house.software(profile, |client| {
             client.registration.token_endpoint_auth_method = method;
             if method != AuthMethod::None {
-                client.secret_hash = Some("00".repeat(32));
+                client.secrets.push(ClientSecret {
+                    hash: "00".repeat(32),
+                    created_at: client.created_at,
+                    expires_at: None,
+                });
             }
         });
         let software = software.await;

@@ -89,7 +89,7 @@ on_both! {
         let world = world(empty).await;
         let id = portal();
         let mut tx = world.store.begin(NOW).await.unwrap();
-        tx.update_client_status(&id, true).await.unwrap();
+        tx.update_client_status(&id, true, false).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(world.outcome(world.exchange(1)).await, Err(Refusal::ClientUnusable));
         let mut exchange = world.exchange(2);

@@ -74,3 +74,24 @@ async fn both_databases_have_the_same_tables_columns_and_indexes() {
     assert_eq!(sqlite.1, postgres.1);
     assert!(sqlite.0.len() > 100, "only {} columns were found", sqlite.0.len());
 }
+
+/// What `Tx::delete_client` takes away by statements of its own, or refuses to go without.
+const BY_HAND: [&str; 4] = ["authorization_codes", "consents", "delegations", "resource_servers"];
+
+#[tokio::test]
+async fn whatever_refers_to_a_client_goes_with_it() {
+    let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::migrate!("../migrations/sqlite").run(&mut connection).await.unwrap();
+    let references = sqlx::query(
+        "SELECT m.name AS t, f.on_delete AS d FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
+         WHERE m.type = 'table' AND f.\"table\" = 'clients' ORDER BY 1",
+    );
+    let references = references.fetch_all(&mut connection).await.unwrap();
+    assert!(references.len() > BY_HAND.len(), "client_secrets is one more");
+    for row in references {
+        let (table, deleted): (String, String) = (row.get("t"), row.get("d"));
+        let is_by_hand = BY_HAND.contains(&table.as_str());
+        assert!(is_by_hand || deleted == "CASCADE", "{table}: a client could not be deleted");
+    }
+}

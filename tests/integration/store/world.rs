@@ -91,8 +91,9 @@ pub fn client(id: &str) -> Client {
         id: id.parse().unwrap(),
         tenant: PARTNER,
         name: "Portal".into(),
-        secret_hash: None,
+        secrets: Vec::new(),
         is_enabled: true,
+        is_stopped_by_operator: false,
         version: 1,
         redirect_uris: Vec::new(),
         grant_types: BTreeSet::new(),
@@ -147,6 +148,7 @@ pub async fn add_audience(store: &Store, id: &str, audience: &str, permissions: 
         client: client.id,
         accepts_delegated: true,
         permissions: [permissions].into_iter().collect(),
+        version: 1,
     };
     tx.insert_resource_server(&server).await.unwrap();
     tx.commit().await.unwrap();

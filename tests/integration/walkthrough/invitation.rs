@@ -25,7 +25,7 @@ async fn a_partner_sets_a_customer_up_and_its_admin_takes_over() {
     );
     assert_eq!(made.json()["admin"]["status"], "invited");
     // The invitation is not in the partner's hands.
-    let link = mailed_link(&house, &made.string("id"));
+    let link = mailed_link(&house, made.json()["admin"]["id"].as_str().unwrap());
     let secret = link.split("token=").nth(1).unwrap().to_owned();
     assert!(!made.text.contains(&secret));
     let log = pat.get("/api/audit-logs").await.text;
@@ -98,8 +98,8 @@ async fn only_partner_admins_set_customers_up_and_names_may_repeat() {
 }
 
 /// The link in the mail, which only the server's own account can read.
-fn mailed_link(house: &House, tenant: &str) -> String {
-    let file = house.data().join("mail").join(format!("invitation-{tenant}.eml"));
+fn mailed_link(house: &House, admin: &str) -> String {
+    let file = house.data().join("mail").join(format!("invitation-{admin}.eml"));
     let mode = fs::metadata(&file).expect("a mail").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let mail = fs::read_to_string(&file).unwrap();

@@ -11,7 +11,10 @@ use procura_store::clients::ResourceServer;
 use serde::Deserialize;
 
 use crate::{
-    api::{input::Parameters, problem::Problem},
+    api::{
+        input::{Expected, Parameters},
+        problem::Problem,
+    },
     app::App,
     around::From,
     oauth::dpop,
@@ -50,25 +53,9 @@ impl FromRequestParts<App> for Changing {
             Some("applied") => Confirm::Applied,
             Some(_) => return Err(Problem::invalid("confirm")),
         };
-        let expected_version = seen_version(&parts.headers)?;
+        let Expected(expected_version) = Expected::from_request_parts(parts, app).await?;
         Ok(Self(Call { caller, proof, via, confirm, expected_version }))
     }
-}
-
-/// The version in `If-Match` (RFC 9110 §13.1.1): one strong tag of ours, or `*`.
-fn seen_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let mut values = headers.get_all(header::IF_MATCH).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        let is_absent = !headers.contains_key(header::IF_MATCH);
-        return is_absent.then_some(None).ok_or(Problem::invalid("if-match"));
-    };
-    let text = value.to_str().unwrap_or_default();
-    if text == "*" {
-        return Ok(None);
-    }
-    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let version = tag.and_then(|tag| tag.parse().ok()).ok_or(Problem::invalid("if-match"))?;
-    Ok(Some(version))
 }
 
 /// A resource server with its client id and secret.

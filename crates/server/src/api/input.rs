@@ -4,10 +4,12 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
+    http::{HeaderName, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
 };
 use procura_token::Ts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::api::problem::Problem;
 
@@ -80,6 +82,42 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             Err(_) => Err(Problem::invalid("query")),
         }
     }
+}
+
+/// The version that the caller saw, from `If-Match` (RFC 9110 §13.1.1); none where any will do. Each
+/// thing has one version at a time, so a list of them makes no sense here.
+pub struct Expected(pub Option<i64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Expected {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all(header::IF_MATCH).iter();
+        let (value, next) = (values.next(), values.next());
+        let Some(value) = value else { return Ok(Self(None)) };
+        let text = value.to_str().ok().filter(|_| next.is_none()).map(str::trim);
+        match text {
+            Some("*") => Ok(Self(None)),
+            Some(text) => {
+                let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+                let tag = tag.ok_or(Problem::invalid("if_match"))?;
+                // A tag that is no version of ours is one that nothing has.
+                Ok(Self(Some(tag.parse().unwrap_or(-1))))
+            }
+            None => Err(Problem::invalid("if_match")),
+        }
+    }
+}
+
+/// An answer about something that has versions.
+pub(crate) fn tagged(status: StatusCode, version: i64, body: Value) -> Response {
+    let headers = [(header::ETAG, format!("\"{version}\"")), no_store()];
+    (status, headers, axum::Json(body)).into_response()
+}
+
+/// What holds secrets, or changes under one's hands, is kept by nobody in between.
+pub(crate) fn no_store() -> (HeaderName, String) {
+    (header::CACHE_CONTROL, "no-store".to_owned())
 }
 
 /// Reads an optional RFC 3339 time; names the member where it is none.

@@ -3,9 +3,11 @@
 
 pub mod audit;
 pub mod caller;
+pub mod clients;
 pub mod input;
 pub mod problem;
 pub mod relationships;
+pub mod resource_servers;
 pub mod tenants;
 pub mod trust;
 pub mod users;

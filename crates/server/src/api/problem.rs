@@ -16,13 +16,15 @@ pub struct Problem {
     title: &'static str,
     /// Names the member, parameter or state in question.
     about: Option<&'static str>,
+    /// What it should be.
+    detail: Option<&'static str>,
     /// When to try again, in seconds.
     retry_after: Option<u32>,
 }
 
 impl Problem {
     const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, about: None, retry_after: None }
+        Self { status, code, title, about: None, detail: None, retry_after: None }
     }
 
     /// Something failed that the caller cannot help.
@@ -73,6 +75,9 @@ impl Problem {
         if let (Some(about), Some(body)) = (self.about, body.as_object_mut()) {
             body.insert("about".into(), about.into());
         }
+        if let (Some(detail), Some(body)) = (self.detail, body.as_object_mut()) {
+            body.insert("detail".into(), detail.into());
+        }
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().extend(bare.headers().clone());
         response
@@ -109,10 +114,21 @@ impl From<Error> for Problem {
             | Error::SubjectUnusable
             | Error::StepUp { .. } => Self::UNAUTHENTICATED,
             Error::Invalid(about) => Self::invalid(about),
+            Error::Unfit(fault) => Self { detail: Some(fault.why), ..Self::invalid(fault.member) },
             Error::BadGrant | Error::BadScope | Error::GrantNotAllowed => Self::invalid("request"),
             Error::Forbidden | Error::Refused(_) => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this here.")
             }
+            Error::Beyond(about) => Self {
+                about: Some(about),
+                detail: Some("Only the operator may register this."),
+                ..Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this here.")
+            },
+            Error::Stale => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "It was changed since you saw it.",
+            ),
             Error::NotFound => Self::NOT_FOUND,
             Error::WrongState(state) => Self {
                 about: Some(state),
@@ -121,11 +137,6 @@ impl From<Error> for Problem {
             Error::Conflict => {
                 Self::new(StatusCode::CONFLICT, "conflict", "It exists already or was changed.")
             }
-            Error::Stale => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "stale",
-                "It was changed since you looked at it.",
-            ),
             Error::Busy => Self::UNAVAILABLE,
             Error::TooManyFailures { wait_secs } => Self {
                 retry_after: Some(wait_secs),

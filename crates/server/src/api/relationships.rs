@@ -3,8 +3,8 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 use procura_domain::{Access, Caller, Relationship, relationship::Step};
 use procura_issuer::{
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::{
     api::{
         caller::{Changing, Person},
-        input::{Body, OptionalBody},
+        input::{Body, OptionalBody, tagged},
         problem::Problem,
         view,
     },
@@ -69,7 +69,7 @@ pub async fn request(
     State(app): State<App>,
     Changing(call): Changing,
     Body(asked): Body<Asked>,
-) -> Result<(StatusCode, Response), Problem> {
+) -> Result<Response, Problem> {
     let asked = asked.only(&["partner_code", "reason"])?;
     let request = Request {
         partner_code: asked.partner_code.ok_or(Problem::invalid("partner_code"))?,
@@ -77,7 +77,9 @@ pub async fn request(
         reason: asked.reason,
     };
     let made = app.issuer().request_relationship(&call, request).await?;
-    Ok((StatusCode::CREATED, shown(&app, &call.caller, &made)))
+    let now = app.issuer().environment().now();
+    let body = view::relationship(&made, &call.caller, now);
+    Ok(tagged(StatusCode::CREATED, made.version, body))
 }
 
 /// `GET /api/v1/partner/relationships/{id}`
@@ -93,7 +95,7 @@ pub async fn find(
     if let (Some(proposal), Some(body)) = (proposal, body.as_object_mut()) {
         body.insert("proposal".into(), view::proposal(&proposal));
     }
-    Ok(tagged(found.version, body))
+    Ok(tagged(StatusCode::OK, found.version, body))
 }
 
 /// `GET /api/v1/partner/relationships/{id}/history`
@@ -112,7 +114,7 @@ pub async fn change(
     Changing(call): Changing,
     Path(id): Path<String>,
     Body(asked): Body<Asked>,
-) -> Result<(StatusCode, Response), Problem> {
+) -> Result<Response, Problem> {
     let asked = asked.only(&["access", "reason"])?;
     if asked.access.is_none() && asked.terms.is_empty() {
         return Err(Problem::invalid("body"));
@@ -135,7 +137,7 @@ pub async fn extend(
     Changing(call): Changing,
     Path(id): Path<String>,
     Body(asked): Body<Extension>,
-) -> Result<(StatusCode, Response), Problem> {
+) -> Result<Response, Problem> {
     let terms = Patch::from_iter([("ends_at".to_owned(), Value::from(asked.ends_at))]);
     let asked = Asked { reason: asked.reason, terms, ..Asked::default() }.only(&["reason"])?;
     let wanted = Wanted { terms: asked.terms, access: None, reason: asked.reason };
@@ -147,19 +149,19 @@ async fn changed_terms(
     call: &Call,
     id: &str,
     wanted: Wanted,
-) -> Result<(StatusCode, Response), Problem> {
+) -> Result<Response, Problem> {
     let now = app.issuer().environment().now();
     Ok(match app.issuer().change_terms(call, parse(id)?, wanted).await? {
         Outcome::Changed(change) => {
             let body = view::changed(&change, &call.caller, now);
-            (StatusCode::OK, tagged(change.relationship.version, body))
+            tagged(StatusCode::OK, change.relationship.version, body)
         }
         Outcome::Proposed(edge, proposal) => {
             let mut body = view::relationship(&edge, &call.caller, now);
             if let Some(body) = body.as_object_mut() {
                 body.insert("proposal".into(), view::proposal(&proposal));
             }
-            (StatusCode::ACCEPTED, tagged(edge.version, body))
+            tagged(StatusCode::ACCEPTED, edge.version, body)
         }
     })
 }
@@ -181,7 +183,7 @@ pub async fn assign(
 ) -> Result<Response, Problem> {
     let change = app.issuer().assign_people(&call, parse(&id)?, assigned.user_ids).await?;
     let body = view::changed(&change, &call.caller, app.issuer().environment().now());
-    Ok(tagged(change.relationship.version, body))
+    Ok(tagged(StatusCode::OK, change.relationship.version, body))
 }
 
 /// `POST /api/v1/partner/relationships/{id}/approve`
@@ -208,7 +210,7 @@ pub async fn step(
     let change = take(&app, &call, &id, step).await?;
     if step == Step::Suspend {
         let body = view::changed(&change, &call.caller, app.issuer().environment().now());
-        return Ok(tagged(change.relationship.version, body));
+        return Ok(tagged(StatusCode::OK, change.relationship.version, body));
     }
     Ok(shown(&app, &call.caller, &change.relationship))
 }
@@ -221,7 +223,7 @@ pub async fn end(
 ) -> Result<Response, Problem> {
     let change = take(&app, &call, &id, Step::End).await?;
     let body = view::changed(&change, &call.caller, app.issuer().environment().now());
-    Ok(tagged(change.relationship.version, body))
+    Ok(tagged(StatusCode::OK, change.relationship.version, body))
 }
 
 async fn take(app: &App, call: &Call, id: &str, step: Step) -> Result<Changed, Problem> {
@@ -229,12 +231,11 @@ async fn take(app: &App, call: &Call, id: &str, step: Step) -> Result<Changed, P
 }
 
 fn shown(app: &App, caller: &Caller, edge: &Relationship) -> Response {
-    tagged(edge.version, view::relationship(edge, caller, app.issuer().environment().now()))
-}
-
-/// With the version as a tag for `If-Match`.
-fn tagged(version: i64, body: Value) -> Response {
-    ([(header::ETAG, format!("\"{version}\""))], Json(body)).into_response()
+    tagged(
+        StatusCode::OK,
+        edge.version,
+        view::relationship(edge, caller, app.issuer().environment().now()),
+    )
 }
 
 /// A malformed id names nothing.

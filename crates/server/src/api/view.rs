@@ -5,13 +5,14 @@ use procura_issuer::{relationships::Changed, revoke::Revoked};
 use procura_store::{
     agreements::{Proposal, Version},
     audit::Listed,
+    clients::{Client, ResourceServer},
     relationships::Link,
     users::User,
 };
 use procura_token::Ts;
 use serde_json::{Value, json};
 
-fn time(at: Option<Ts>) -> Value {
+pub(crate) fn time(at: Option<Ts>) -> Value {
     at.map_or(Value::Null, |at| at.rfc3339().into())
 }
 
@@ -135,6 +136,42 @@ pub(crate) fn user(user: &User) -> Value {
         "email": user.email,
         "roles": user.roles,
         "status": user.status.as_str(),
+    })
+}
+
+/// A client. Of its secrets only how long they have been there and go on.
+pub(crate) fn client(client: &Client, now: Ts) -> Value {
+    let live = client.secrets.iter().filter(|secret| secret.is_live(now));
+    let secrets: Vec<_> = live
+        .map(|secret| {
+            let created_at = secret.created_at.rfc3339();
+            json!({ "created_at": created_at, "expires_at": time(secret.expires_at) })
+        })
+        .collect();
+    let mut shown = json!({
+        "id": client.id,
+        "tenant_id": client.tenant,
+        "status": if client.is_enabled { "active" } else { "disabled" },
+        "is_stopped_by_operator": client.is_stopped_by_operator,
+        "version": client.version,
+        "created_at": client.created_at.rfc3339(),
+        "secrets": secrets,
+    });
+    let settings = serde_json::to_value(client.settings()).unwrap_or_default();
+    if let (Some(shown), Value::Object(settings)) = (shown.as_object_mut(), settings) {
+        shown.extend(settings);
+    }
+    shown
+}
+
+/// A resource server; it has the id of its client.
+pub(crate) fn resource_server(server: &ResourceServer) -> Value {
+    json!({
+        "id": server.client,
+        "audience": server.audience,
+        "accepts_delegated": server.accepts_delegated,
+        "permissions": server.permissions,
+        "version": server.version,
     })
 }
 

@@ -179,10 +179,12 @@ impl From<Error> for OAuthError {
             Error::BadScope => scope,
             Error::Invalid(parameter) => Self::missing(parameter),
             Error::Forbidden
+            | Error::Beyond(_)
+            | Error::Unfit(_)
+            | Error::Stale
             | Error::NotFound
             | Error::WrongState(_)
-            | Error::Conflict
-            | Error::Stale => Self::invalid("The request cannot be fulfilled."),
+            | Error::Conflict => Self::invalid("The request cannot be fulfilled."),
             Error::Busy => Self::UNAVAILABLE,
             Error::TooManyFailures { wait_secs } => {
                 Self { retry_after: Some(wait_secs), ..Self::TOO_MANY_FAILURES }
