@@ -72,7 +72,9 @@ impl Issuer {
                 let checked = self.check_assertion(client, assertion, self.0.environment.now());
                 return checked.map(Some).map_err(Error::AssertionRefused);
             }
-            (Credential::None, None) => client.is_public() && client.profile != Profile::Fapi2,
+            (Credential::None, None) => {
+                !client.is_confidential() && client.profile != Profile::Fapi2
+            }
             _ => false,
         };
         if is_right { Ok(None) } else { Err(Error::Unauthenticated) }
