@@ -52,7 +52,7 @@ impl Issuer {
         via: &Via,
     ) -> Result<Minted> {
         let Request { audience, scope, key } = request;
-        if !client.grant_types.contains(GRANT) || client.is_public() {
+        if !client.grant_types.contains(GRANT) || !client.is_confidential() {
             return Err(Error::GrantNotAllowed);
         }
         admit_binding(client, key)?;

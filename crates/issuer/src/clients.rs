@@ -85,7 +85,7 @@ impl Issuer {
                 let checked = self.check_assertion(client, assertion, now).await;
                 return checked.map(Some).map_err(Error::AssertionRefused);
             }
-            Credential::None => client.is_public() && client.profile != Profile::Fapi2,
+            Credential::None => !client.is_confidential() && client.profile != Profile::Fapi2,
             Credential::Secret(_) => false,
         };
         if is_right { Ok(None) } else { Err(Error::Unauthenticated) }

@@ -160,7 +160,7 @@ impl Issuer {
     /// The same for a failure of whoever says to be this client: a public client's id proves nothing,
     /// everybody can say it.
     pub(crate) fn admit_failure_of(&self, client: &Client, via: &Via) -> Result<()> {
-        if client.is_public() { self.admit_failure(via) } else { Ok(()) }
+        if client.is_confidential() { Ok(()) } else { self.admit_failure(via) }
     }
 
     pub(crate) fn admit_failure(&self, via: &Via) -> Result<()> {

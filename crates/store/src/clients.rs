@@ -51,10 +51,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether it proves nothing: everybody can say its id.
+    /// Whether it proves who it is. Of a public client everybody can say to be it.
     #[must_use]
-    pub fn is_public(&self) -> bool {
-        self.registration.token_endpoint_auth_method == AuthMethod::None
+    pub fn is_confidential(&self) -> bool {
+        self.registration.token_endpoint_auth_method != AuthMethod::None
     }
 
     /// The algorithm of its ID tokens. The default of OpenID Connect is forbidden under FAPI 2.0.
