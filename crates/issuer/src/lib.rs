@@ -103,6 +103,7 @@ struct Inner {
     verifiers: verifiers::Registry,
     meters: meters::Meters,
     strangers: strangers::Strangers,
+    arrivals: strangers::Arrivals,
     leases: Leases,
 }
 
@@ -115,6 +116,7 @@ impl Issuer {
         secrets: keys::Secrets,
     ) -> Result<Self> {
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
+        let arrivals = strangers::Arrivals::new(settings.stranger_failures_per_minute);
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -131,6 +133,7 @@ impl Issuer {
             verifiers: verifiers::Registry::default(),
             meters: meters::Meters::default(),
             strangers,
+            arrivals,
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -5,10 +5,14 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
-use procura_issuer::authorize::{Answer, Next, Parameters};
+use procura_issuer::{
+    Via,
+    authorize::{Answer, Next, Parameters},
+};
 
 use crate::{
     app::App,
+    around::From,
     console::{cookies::Cookies, page},
     oauth::form::Form,
 };
@@ -16,11 +20,12 @@ use crate::{
 /// By GET.
 pub async fn by_get(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     match Form::parse(query.unwrap_or_default().as_bytes()) {
-        Ok(form) => begin(&app, &headers, &form).await,
+        Ok(form) => begin(&app, &via, &headers, &form).await,
         Err(error) => page::error(error.code()),
     }
 }
@@ -28,17 +33,18 @@ pub async fn by_get(
 /// By POST (OpenID Connect Core §3.1.2.1).
 pub async fn by_post(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
     match form {
-        Ok(form) => begin(&app, &headers, &form).await,
+        Ok(form) => begin(&app, &via, &headers, &form).await,
         Err(error) => page::error(error.code()),
     }
 }
 
-async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
-    match try_begin(app, headers, form).await {
+async fn begin(app: &App, via: &Via, headers: &HeaderMap, form: &Form) -> Response {
+    match try_begin(app, via, headers, form).await {
         Ok(response) => response,
         Err(error) => page::of(error),
     }
@@ -46,6 +52,7 @@ async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
 
 async fn try_begin(
     app: &App,
+    via: &Via,
     headers: &HeaderMap,
     form: &Form,
 ) -> procura_issuer::Result<Response> {
@@ -72,6 +79,10 @@ async fn try_begin(
         Some(cookie) => app.issuer().session(cookie).await?,
         None => None,
     };
+    if session.is_none() {
+        // What is kept of it until somebody logs in could be anybody's.
+        app.issuer().admit_arrival(via)?;
+    }
     let (browser, is_new) = match &cookies.browser {
         Some(browser) => (browser.clone(), false),
         None => (app.issuer().environment().secret()?, true),
