@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod database;
 mod demo;
+mod exposure;
 mod failure;
 mod key_commands;
 mod keys;
