@@ -50,9 +50,11 @@ pub struct Progress {
     is_in_step: AtomicBool,
     appended: AtomicU64,
     rewritten: AtomicU64,
-    /// Rings when a message was found that we did not write.
+    /// Rings when a message was found that we did not write, or not lately.
     distrust: Notify,
     is_distrusted: AtomicBool,
+    /// A message was found that says what is true, signed by a key that has gone.
+    is_outdated: AtomicBool,
 }
 
 impl Progress {
@@ -178,11 +180,18 @@ impl Relay<'_> {
                 self.store.revocation_head().await?;
             }
             let is_distrusted = self.progress.is_distrusted.swap(false, Ordering::Relaxed);
+            let is_outdated = self.progress.is_outdated.swap(false, Ordering::Relaxed);
             let step = if is_distrusted {
                 Step::Rewrite
             } else {
                 plan(held, log, self.notary.now().plus_secs(TRIM_MARGIN_SECS))
             };
+            if is_outdated && step != Step::Rewrite {
+                let redis = self.place.address();
+                tracing::info!(%redis, "entries in Redis are signed anew: their key has gone");
+                writer.drop_stream(held.last).await?;
+                continue;
+            }
             match step {
                 Step::Nothing => {
                     writer.trim(Id::of(log.first())).await?;
@@ -253,10 +262,11 @@ impl Relay<'_> {
         let mut reader = Reader::open(self.place).await?;
         let mut at = Seq(0);
         loop {
-            let mut is_ours = true;
+            let (mut is_ours, mut is_outdated) = (true, false);
             for message in reader.read_after(at).await? {
                 let Some(seq) = self.position_of(&message) else {
-                    is_ours = false;
+                    is_outdated = self.is_outdated(&message);
+                    is_ours = is_outdated;
                     break;
                 };
                 at = seq;
@@ -267,8 +277,10 @@ impl Relay<'_> {
                 is_ours &= at <= head;
                 at = at.min(head);
             }
-            if !is_ours {
-                self.progress.is_distrusted.store(true, Ordering::Relaxed);
+            if !is_ours || is_outdated {
+                let found =
+                    if is_ours { &self.progress.is_outdated } else { &self.progress.is_distrusted };
+                found.store(true, Ordering::Relaxed);
                 self.progress.distrust.notify_one();
                 // The same would be read again at once: the writer first gets time to mend it.
                 sleep(LOOK_EVERY).await;
@@ -280,6 +292,18 @@ impl Relay<'_> {
     fn position_of(&self, message: &Message) -> Option<Seq> {
         let statement = self.notary.read(message.signed.as_deref()?)?;
         message.id.position().filter(|seq| *seq == statement.s)
+    }
+
+    /// Whether a message whose signature is no good says, in its own place, nothing but what stands in
+    /// SQL. Then a key of ours has gone since, or somebody has taken the trouble to break a signature:
+    /// it is written anew in any case, and nobody has to be woken for it.
+    fn is_outdated(&self, message: &Message) -> bool {
+        let claimed = message.signed.as_deref().and_then(Statement::claimed);
+        let known = claimed.as_ref().and_then(|claimed| self.store.revocations().find(claimed.s));
+        let (Some(claimed), Some(known)) = (claimed, known) else { return false };
+        message.id.position() == Some(known.seq)
+            && (claimed.k, claimed.h, claimed.p, claimed.x)
+                == (known.kind.clone(), known.key, known.prev, known.forget_at())
     }
 }
 
