@@ -69,7 +69,8 @@ pub enum Error {
     /// Too many at once: try again later.
     #[error("busy")]
     Busy,
-    /// Too many failures of strangers at the caller's address. Only a failure is ever answered so.
+    /// Too many failures of strangers at the caller's address, or too many logins that were begun there.
+    /// Whoever proves an identity is never answered so.
     #[error("too many failures")]
     TooManyFailures {
         /// When to try again, in seconds.

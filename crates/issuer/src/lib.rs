@@ -132,6 +132,7 @@ struct Inner {
     verifiers: verifiers::Registry,
     meters: meters::Meters,
     strangers: strangers::Strangers,
+    arrivals: strangers::Arrivals,
     leases: Leases,
     outbound: Outbound,
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
@@ -147,6 +148,7 @@ impl Issuer {
     ) -> Result<Self> {
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
         let outbound = Outbound::new(settings.outbound.clone());
+        let arrivals = strangers::Arrivals::new(settings.stranger_failures_per_minute);
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -165,6 +167,7 @@ impl Issuer {
             strangers,
             outbound,
             client_keys: client_keys::Documents::new(client_keys::key_set),
+            arrivals,
         };
         Ok(Self(Arc::new(inner)))
     }

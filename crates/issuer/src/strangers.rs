@@ -20,6 +20,8 @@ const MAX_ADDRESSES: usize = 1024;
 /// All addresses together have at most so many times what one has.
 const ALL_TO_ONE: u32 = 20;
 const WINDOW_SECS: i64 = 60;
+/// So many logins may begin at one address in a minute for each failure that is recorded there.
+const BEGUN_TO_FAILED: u32 = 5;
 
 /// What counts together: an IPv4 address, an IPv6 network of 64 bits (whoever has one address of it
 /// has all of them), or everybody for whom there was no place left.
@@ -29,6 +31,17 @@ type Place = Option<IpAddr>;
 pub struct Strangers {
     per_minute: u32,
     seen: Mutex<Seen>,
+}
+
+/// Logins that were begun, by address: each is kept for as long as somebody may go on with it.
+pub struct Arrivals(Strangers);
+
+impl Arrivals {
+    /// Beside so many recorded failures a minute for one address.
+    #[must_use]
+    pub fn new(failures_per_minute: u32) -> Self {
+        Self(Strangers::new(failures_per_minute.saturating_mul(BEGUN_TO_FAILED)))
+    }
 }
 
 #[derive(Default)]
@@ -161,6 +174,13 @@ impl Issuer {
     /// everybody can say it.
     pub(crate) fn admit_failure_of(&self, client: &Client, via: &Via) -> Result<()> {
         if client.is_confidential() { Ok(()) } else { self.admit_failure(via) }
+    }
+
+    /// Whether one more login may begin there. It leaves no audit entry: nobody has done anything yet.
+    pub fn admit_arrival(&self, via: &Via) -> Result<()> {
+        let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let admitted = self.0.arrivals.0.admit(ip, self.0.environment.now());
+        admitted.map_err(|wait_secs| Error::TooManyFailures { wait_secs })
     }
 
     pub(crate) fn admit_failure(&self, via: &Via) -> Result<()> {

@@ -12,7 +12,7 @@ use procura_issuer::keys::MasterKey;
 use procura_token::crypto::{fill_random, hex};
 use zeroize::Zeroizing;
 
-use crate::{config::Config, failure::Failure};
+use crate::{config::Config, exposure::is_exposed, failure::Failure};
 
 /// A master key is far shorter.
 const MAX_KEY_FILE_BYTES: u64 = 1024;
@@ -67,7 +67,7 @@ pub fn make_master_key(path: &Path) -> Result<(), Failure> {
     write_private(path, &text).map_err(|error| fail(&error.to_string()))
 }
 
-/// Reads a master key that nobody else can read.
+/// Reads a master key that nobody else can read; what that means is in `exposure.rs`.
 pub fn read_master_key(path: &Path) -> Result<MasterKey, Failure> {
     let text = read_private(path, MAX_KEY_FILE_BYTES)?;
     MasterKey::from_hex(&text)
@@ -79,8 +79,7 @@ pub fn read_private(path: &Path, most: u64) -> Result<Zeroizing<String>, Failure
     let fail = |why: &str| Failure::of(&path.display().to_string(), why);
     let mut file = File::open(path).map_err(|error| fail(&error.to_string()))?;
     // Asked of the open file, so that it cannot be another one.
-    let mode = file.metadata().map_err(|error| fail(&error.to_string()))?.permissions().mode();
-    if mode & 0o077 != 0 {
+    if is_exposed(&file, path).map_err(|error| fail(&error.to_string()))? {
         return Err(fail("others can read this key; the file must have mode 0600"));
     }
     let mut text = Zeroizing::new(String::new());

@@ -11,6 +11,7 @@ mod config;
 mod console;
 mod database;
 mod demo;
+mod exposure;
 mod failure;
 mod key_commands;
 mod keys;
@@ -30,13 +31,27 @@ mod start;
 mod telemetry;
 mod tls;
 
-use std::process::ExitCode;
+use std::{hash::RandomState, panic, process::ExitCode};
 
 /// Gives memory back after a flood of password hashes, which glibc's allocator keeps.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Whether the system gives random bytes: it may have neither the call for them nor the device. The standard
+/// library panics then, wherever it happens to want some first, and others abort.
+fn has_randomness() -> bool {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let drawn = panic::catch_unwind(RandomState::new);
+    panic::set_hook(usual);
+    drawn.is_ok()
+}
+
 fn main() -> ExitCode {
+    if !has_randomness() {
+        eprintln!("procura: this system gives no random bytes: neither getrandom nor /dev/urandom");
+        return ExitCode::FAILURE;
+    }
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

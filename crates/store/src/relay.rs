@@ -84,10 +84,13 @@ struct Relay<'a> {
     distrust: Distrust,
 }
 
-/// Whether a message was found that we did not write.
+/// What was found in the stream that the writer has to mend.
 #[derive(Default)]
 struct Distrust {
+    /// A message that we did not write.
     is_on: AtomicBool,
+    /// A message that says what is true, signed by a key that has gone.
+    is_outdated: AtomicBool,
     rings: Notify,
 }
 
@@ -159,11 +162,18 @@ impl Relay<'_> {
                 self.store.revocation_head().await?;
             }
             let is_distrusted = self.distrust.is_on.swap(false, Ordering::Relaxed);
+            let is_outdated = self.distrust.is_outdated.swap(false, Ordering::Relaxed);
             let step = if is_distrusted {
                 Step::Rewrite
             } else {
                 plan(held, log, self.notary.now().plus_secs(TRIM_MARGIN_SECS))
             };
+            if is_outdated && step != Step::Rewrite {
+                let redis = self.place.address();
+                tracing::info!(%redis, "entries in Redis are signed anew: their key has gone");
+                writer.drop_stream(held.last).await?;
+                continue;
+            }
             match step {
                 Step::Nothing => {
                     writer.trim(Id::of(log.first())).await?;
@@ -234,10 +244,11 @@ impl Relay<'_> {
         let mut reader = Reader::open(self.place).await?;
         let mut at = Seq(0);
         loop {
-            let mut is_ours = true;
+            let (mut is_ours, mut is_outdated) = (true, false);
             for message in reader.read_after(at).await? {
                 let Some(seq) = self.position_of(&message) else {
-                    is_ours = false;
+                    is_outdated = self.is_outdated(&message);
+                    is_ours = is_outdated;
                     break;
                 };
                 at = seq;
@@ -248,8 +259,9 @@ impl Relay<'_> {
                 is_ours &= at <= head;
                 at = at.min(head);
             }
-            if !is_ours {
-                self.distrust.is_on.store(true, Ordering::Relaxed);
+            if !is_ours || is_outdated {
+                let found = if is_ours { &self.distrust.is_outdated } else { &self.distrust.is_on };
+                found.store(true, Ordering::Relaxed);
                 self.distrust.rings.notify_one();
                 // The same would be read again at once: the writer first gets time to mend it.
                 sleep(LOOK_EVERY).await;
@@ -261,6 +273,18 @@ impl Relay<'_> {
     fn position_of(&self, message: &Message) -> Option<Seq> {
         let statement = self.notary.read(message.signed.as_deref()?)?;
         message.id.position().filter(|seq| *seq == statement.s)
+    }
+
+    /// Whether a message whose signature is no good says, in its own place, nothing but what stands in
+    /// SQL. Then a key of ours has gone since, or somebody has taken the trouble to break a signature:
+    /// it is written anew in any case, and nobody has to be woken for it.
+    fn is_outdated(&self, message: &Message) -> bool {
+        let claimed = message.signed.as_deref().and_then(Statement::claimed);
+        let known = claimed.as_ref().and_then(|claimed| self.store.revocations().find(claimed.s));
+        let (Some(claimed), Some(known)) = (claimed, known) else { return false };
+        message.id.position() == Some(known.seq)
+            && (claimed.k, claimed.h, claimed.p, claimed.x)
+                == (known.kind.clone(), known.key, known.prev, known.forget_at())
     }
 }
 

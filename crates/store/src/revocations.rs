@@ -178,6 +178,11 @@ impl RevocationLog {
         self.read().head
     }
 
+    /// The entry at this position, while it can kill anything.
+    pub(crate) fn find(&self, seq: Seq) -> Option<Entry> {
+        self.read().entries.get(&seq).cloned()
+    }
+
     /// How many entries are held: those that can still kill a token.
     #[must_use]
     pub fn held(&self) -> usize {

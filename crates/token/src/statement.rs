@@ -1,6 +1,7 @@
 //! A revocation as the issuer signs it, for copies that others could write into. The event stream
 //! needs none of this: it comes from the issuer itself.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -52,5 +53,12 @@ impl Statement {
             return Err(Rejection::Incoherent);
         }
         Ok(statement)
+    }
+
+    /// What it says, whoever signed it: to be compared with what is known, never to be believed.
+    #[must_use]
+    pub fn claimed(signed: &str) -> Option<Self> {
+        let payload = URL_SAFE_NO_PAD.decode(signed.split('.').nth(1)?).ok()?;
+        serde_json::from_slice(&payload).ok()
     }
 }

@@ -1,10 +1,12 @@
 //! Others who can write to Redis: they can neither revoke nor un-revoke, and what they did is mended.
 
-use procura_tests::{claims, eventually};
+use std::collections::BTreeSet;
+
+use procura_tests::{claims, eventually, header, procura};
 use procura_token::{Algorithm, Key, KeyId, signing::SigningKey, statement::STATEMENT_TYPE};
 use serde_json::{Value, json};
 
-use super::{BILLING, STREAM, Stage};
+use super::{ADA, BILLING, PAT, STREAM, Stage};
 
 /// A position beyond all that will be.
 const HUGE: &str = "9007199254740991-0";
@@ -148,4 +150,46 @@ async fn another_thing_under_the_key_is_put_away() {
     let (stage, alive, dead) = set().await;
     assert_eq!(stage.redis.ask(&["SET", STREAM, "mine"]), "OK\n");
     changes_nothing(&stage, &alive, &dead).await;
+}
+
+/// The key ids of all entries of the stream.
+fn signers(stage: &Stage) -> BTreeSet<String> {
+    let whole = stage.redis.ask(&["XRANGE", STREAM, "-", "+"]);
+    let signed = whole.lines().filter(|line| line.matches('.').count() == 2);
+    signed.map(|signed| header(signed)["kid"].as_str().expect("a kid").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn entries_of_a_key_that_has_gone_are_signed_anew_without_an_alarm() {
+    let (mut stage, alive, dead) = set().await;
+    let old = signers(&stage);
+    assert_eq!(old.len(), 1);
+    let kid = old.first().expect("one").clone();
+    let ended =
+        procura(&["keys", "retire", "--emergency", &kid, "--data", &stage.house.data_text()]);
+    assert!(ended.status.success(), "{ended:?}");
+    // Its revocation is written by the next key; what stood there before it is still of the old one.
+    let has_both = async || (signers(&stage).len() == 2).then_some(());
+    eventually("the revocation of the key is copied", has_both).await;
+    // All connections end, and whoever comes back reads the whole stream.
+    stage.redis.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually("all is signed by the new key", async || {
+        let now = signers(&stage);
+        (now.len() == 1 && now != old).then_some(())
+    })
+    .await;
+    assert!(!stage.house.stderr().contains("is not what was written"), "a false alarm");
+    stage.is_dead(&dead).await;
+    stage.is_dead(&alive).await;
+    stage.isp.follows_copy(true).await;
+    // Their home tokens have died with the key.
+    (stage.pat, stage.ada) = (stage.house.log_in(PAT).await, stage.house.log_in(ADA).await);
+    let fresh = stage.token().await;
+    stage.off_means_off(&fresh).await;
+    // The twin: what somebody else writes is still an alarm.
+    write(&stage, HUGE, "x").await;
+    eventually("the alarm", async || {
+        stage.house.stderr().contains("is not what was written").then_some(())
+    })
+    .await;
 }

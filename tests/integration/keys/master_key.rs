@@ -2,10 +2,11 @@
 
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::Path,
 };
 
-use procura_tests::{Ended, House, HouseOptions, procura};
+use procura_tests::{Ended, House, HouseOptions, Scratch, procura, procura_as};
 
 use super::{keys, listed};
 
@@ -90,4 +91,57 @@ async fn another_master_key_takes_the_place_of_the_old_one() {
     // Tokens, client secrets and passwords are what they were.
     pat.get("/api/v1/partner/customers").await.expect(200);
     house.log_in(PAT).await.switch("acme-corp", "").await;
+}
+
+/// Runs `procura keys list` as another account, with these groups and a master key that is mounted like a
+/// secret: of root, in a folder of root, readable by a group. Only a superuser can set that up.
+fn listed_as(account: u32, group: u32, mode: u32) -> Option<Ended> {
+    let mut house = House::on_a_file();
+    let own = fs::metadata(house.data()).expect("the folder").uid();
+    if own != 0 {
+        return None;
+    }
+    assert!(house.stop().status.success());
+    let mounted = Scratch::new();
+    let key = mounted.path().join("master-key");
+    fs::copy(house.data().join("keys/master.key"), &key).expect("the key");
+    chown(&key, Some(0), Some(group)).expect("a superuser");
+    fs::set_permissions(&key, Permissions::from_mode(mode)).expect("set");
+    fs::set_permissions(mounted.path(), Permissions::from_mode(0o755)).expect("set");
+    give(&house.data(), account);
+    let config = mounted.path().join("procura.toml");
+    fs::write(&config, format!("[keys]\nmaster_key_file = \"{}\"\n", key.display()))
+        .expect("written");
+    let (config, data) = (config.to_str().expect("a plain path"), house.data_text());
+    let arguments = ["keys", "list", "--config", config, "--data", &data];
+    Some(procura_as(account, 70_001, &arguments))
+}
+
+/// Makes a folder and all in it somebody's, and its parents open to everybody.
+fn give(folder: &Path, account: u32) {
+    fs::set_permissions(folder.parent().expect("a parent"), Permissions::from_mode(0o755))
+        .expect("set");
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        chown(&path, Some(account), Some(account)).expect("a superuser");
+        if path.is_dir() {
+            open.extend(
+                fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("one").path()),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_mounted_master_key_is_read_by_whoever_was_given_its_group_and_refused_where_others_can_read_it()
+ {
+    let Some(good) = listed_as(70_000, 70_001, 0o440) else {
+        eprintln!("not a superuser: only the rules themselves were tested (exposure.rs)");
+        return;
+    };
+    assert!(good.status.success(), "{good:?}");
+    for mode in [0o444, 0o460] {
+        let refused = listed_as(70_000, 70_001, mode).expect("a superuser");
+        assert!(refused.refused().contains("others can read the master key"), "{refused:?}");
+    }
 }

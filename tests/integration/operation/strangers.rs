@@ -1,6 +1,7 @@
 //! Failures of strangers: bounded by address, summed up in the audit log, and no burden on others.
 
 use procura_tests::{House, HouseOptions};
+use reqwest::{Client, redirect::Policy};
 use serde_json::Value;
 
 use super::{PAT, ROOT, house_with, http, send};
@@ -93,6 +94,36 @@ async fn a_header_from_anybody_else_changes_nothing() {
         let log = entries(&house).await;
         assert!(log.iter().all(|entry| !entry["ip"].to_string().contains("198.51.100")));
     }
+}
+
+#[tokio::test]
+async fn nobody_begins_logins_without_end_and_who_is_logged_in_goes_on() {
+    let house = house_with(&[LIMIT, PROXY]);
+    let pat = house.log_in(PAT).await;
+    let (url, _) = house.visitor().start();
+    let no_browser = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+    let begin = async |forwarded_for: &str| {
+        send(no_browser.get(url.clone()).header("x-forwarded-for", forwarded_for)).await
+    };
+    let address = "198.51.100.9";
+    // Five for each failure that is recorded in a minute.
+    for _ in 0..25 {
+        assert!(begin(address).await.location().contains("/login"));
+    }
+    let refused = begin(address).await;
+    assert!(refused.expect(429).text.contains("Just a moment"), "{}", refused.text);
+    let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    // Others notice nothing, nor do their failures count for it.
+    assert!(begin("198.51.100.10").await.location().contains("/login"));
+    assert_eq!(fail(&house, address).await, 401);
+    // Whoever has a session is somebody: of this address, and of one that is refused.
+    for _ in 0..30 {
+        let back = pat.visitor.visit(url.as_str()).await;
+        assert!(back.location().contains("code="), "{back:?}");
+    }
+    let (page, _) = house.visitor().try_log_in(PAT, &house.demo().password).await;
+    assert_eq!(page.status, 303, "the login that was not begun there");
 }
 
 fn refused(entries: &[Value]) -> usize {

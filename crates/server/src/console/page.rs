@@ -89,7 +89,7 @@ pub(crate) fn of(error: Error) -> Response {
         Error::TooManyFailures { .. } => (
             StatusCode::TOO_MANY_REQUESTS,
             "Just a moment",
-            "Too many attempts from where you are have failed. Wait a minute and try again.",
+            "Too many attempts from where you are. Wait a minute and try again.",
             "too_many_failures",
         ),
         Error::Broken => (

@@ -5,10 +5,14 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
-use procura_issuer::authorize::{Answer, Next, Parameters};
+use procura_issuer::{
+    Via,
+    authorize::{Answer, Next, Parameters},
+};
 
 use crate::{
     app::App,
+    around::From,
     console::{cookies::Cookies, page},
     oauth::{
         form::Form,
@@ -19,11 +23,12 @@ use crate::{
 /// By GET.
 pub async fn by_get(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     match Form::parse(query.unwrap_or_default().as_bytes()) {
-        Ok(form) => begin(&app, &headers, form).await,
+        Ok(form) => begin(&app, &via, &headers, form).await,
         Err(error) => page::error(error.code()),
     }
 }
@@ -31,17 +36,18 @@ pub async fn by_get(
 /// By POST (OpenID Connect Core §3.1.2.1).
 pub async fn by_post(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
     match form {
-        Ok(form) => begin(&app, &headers, form).await,
+        Ok(form) => begin(&app, &via, &headers, form).await,
         Err(error) => page::error(error.code()),
     }
 }
 
-async fn begin(app: &App, headers: &HeaderMap, form: Form) -> Response {
-    match try_begin(app, headers, form).await {
+async fn begin(app: &App, via: &Via, headers: &HeaderMap, form: Form) -> Response {
+    match try_begin(app, via, headers, form).await {
         Ok(response) => response,
         Err(Refused::Code(code)) => page::error(code),
         Err(Refused::Verb(error)) => page::of(error),
@@ -66,13 +72,22 @@ pub(crate) fn parameters(form: &Form) -> Parameters<'_> {
     }
 }
 
-async fn try_begin(app: &App, headers: &HeaderMap, form: Form) -> Result<Response, Refused> {
+async fn try_begin(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    form: Form,
+) -> Result<Response, Refused> {
     let request = Request::of(app, form).await?;
     let cookies = Cookies::read(app, headers);
     let session = match &cookies.session {
         Some(cookie) => app.issuer().session(cookie).await?,
         None => None,
     };
+    if session.is_none() {
+        // What is kept of it until somebody logs in could be anybody's.
+        app.issuer().admit_arrival(via)?;
+    }
     let (browser, is_new) = match &cookies.browser {
         Some(browser) => (browser.clone(), false),
         None => (app.issuer().environment().secret()?, true),
