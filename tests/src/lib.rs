@@ -26,7 +26,7 @@ mod scratch;
 mod token;
 
 pub use answer::Answer;
-pub use browser::{Seen, browse};
+pub use browser::{Seen, browse, browse_with_scripts};
 pub use eventually::eventually;
 pub use house::{Demo, DemoClient, House, HouseOptions, lasting_port, procura};
 pub use isp::Isp;

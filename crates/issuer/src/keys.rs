@@ -201,11 +201,29 @@ struct Ring {
 /// where nothing else was agreed (OpenID Connect Core §15.1).
 pub(crate) const WANTED: [Algorithm; 2] = [Algorithm::Es256, Algorithm::Rs256];
 
+/// What a client can register for its ID tokens and other answers to it.
+pub const SIGNED_BY: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256];
+
 /// The keys as of one transaction, or newer ones. There is no other way to sign, so a node whose copy
 /// is old never signs with a key that was taken away.
 pub(crate) struct Signers(Arc<Ring>);
 
 impl Signers {
+    /// Signs what a client registered an algorithm for, with the key of that algorithm; `Broken` where
+    /// there is none.
+    pub(crate) fn by(
+        &self,
+        alg: Algorithm,
+        typ: &str,
+        claims: &impl serde::Serialize,
+    ) -> Result<String> {
+        match alg {
+            Algorithm::Rs256 => self.identity(typ, claims),
+            Algorithm::Es256 => self.access(typ, claims),
+            Algorithm::Ps256 | Algorithm::EdDsa => Err(Error::Broken),
+        }
+    }
+
     pub(crate) fn access(&self, typ: &str, claims: &impl serde::Serialize) -> Result<String> {
         Ok(self.0.access.sign(typ, claims)?)
     }

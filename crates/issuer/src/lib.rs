@@ -6,23 +6,30 @@ pub mod backup;
 pub mod callers;
 pub mod client_credentials;
 pub mod clients;
+pub mod consents;
 pub mod demo;
 pub mod environment;
 mod error;
 pub mod exchange;
 mod grants;
+pub mod home;
+pub mod identity;
 pub mod introspect;
 pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod logout;
 pub mod meters;
 mod mint;
 pub mod partner_access;
 pub mod passwords;
+pub mod prompt;
 pub mod provision;
 pub mod redeem;
+pub mod refresh;
 pub mod relationships;
 pub mod relay;
+pub mod requested;
 pub mod revoke;
 pub mod rotation;
 mod strangers;
@@ -55,12 +62,23 @@ pub struct Settings {
     pub limits: Limits,
     /// Life of a login session.
     pub session_ttl_secs: i64,
+    /// Life of a family of refresh tokens.
+    pub refresh: RefreshLife,
     /// So many failures of strangers at one address get an audit entry of their own in a minute.
     pub stranger_failures_per_minute: u32,
     /// Where mail is put for delivery.
     pub mail_dir: PathBuf,
     /// How long signing keys live.
     pub keys: rotation::Plan,
+}
+
+/// How long a client can come back without the person. In seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshLife {
+    /// From the login on.
+    pub ttl_secs: i64,
+    /// From the last use on.
+    pub idle_secs: i64,
 }
 
 /// Where a request came from; it ends up in the audit log.

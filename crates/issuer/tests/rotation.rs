@@ -74,6 +74,7 @@ impl World {
             issuer: "https://auth.example".into(),
             home_ttl_secs: 600,
             limits: Limits { ttl_secs: 300 },
+            refresh: procura_issuer::RefreshLife { ttl_secs: 3600, idle_secs: 600 },
             session_ttl_secs: 3600,
             mail_dir: self.folder.join("mail"),
             keys: Plan::default(),

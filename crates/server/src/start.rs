@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 
 use procura_domain::Limits;
-use procura_issuer::{Environment, Issuer, Settings, keys::Secrets};
+use procura_issuer::{Environment, Issuer, RefreshLife, Settings, keys::Secrets};
 use procura_store::Store;
 use procura_token::Seq;
 use tokio::{
@@ -139,6 +139,10 @@ pub fn settings(config: &Config, address: SocketAddr) -> Settings {
         home_ttl_secs: config.tokens.home_ttl_secs,
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
+        refresh: RefreshLife {
+            ttl_secs: config.tokens.refresh_ttl_secs,
+            idle_secs: config.tokens.refresh_idle_secs,
+        },
         stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
         keys: config.keys.plan(),
@@ -204,6 +208,8 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         }
         let forgotten = issuer.store().forget_revocations(now).await;
         let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
         if let Err(error) = forgotten {
             tracing::error!(%error, "old entries could not be put away");
         }

@@ -1,8 +1,13 @@
 //! The protocol, document by document: what each RFC demands, and what bad input gets.
 
+mod form_post;
 mod input;
+mod oidc_core;
+mod oidc_logout;
 mod overage;
+mod relying_party;
 mod rfc6749;
+mod rfc6749_refresh;
 mod rfc7662;
 mod rfc8414;
 mod rfc9068;

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod caller;
 pub mod input;
+pub mod me;
 pub mod problem;
 pub mod relationships;
 pub mod tenants;

@@ -83,7 +83,7 @@ impl Config {
         if !self.database.url.0.is_empty() && self.database.url_file != Path::new("") {
             return refuse("database.url and database.url_file exclude each other");
         }
-        let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs } = self.tokens;
+        let Tokens { home_ttl_secs, delegated_ttl_secs, session_ttl_secs, .. } = self.tokens;
         if !(1..=Limits::MAX_TTL_SECS).contains(&delegated_ttl_secs) {
             return refuse("tokens.delegated_ttl_secs must be from 1 to 900");
         }
@@ -93,6 +93,12 @@ impl Config {
         }
         if !(60..=7 * 24 * 3600).contains(&session_ttl_secs) {
             return refuse("tokens.session_ttl_secs must be from 60 to 604800");
+        }
+        if !(60..=400 * 86_400).contains(&self.tokens.refresh_ttl_secs) {
+            return refuse("tokens.refresh_ttl_secs must be from 60 to 34560000");
+        }
+        if !(60..=self.tokens.refresh_ttl_secs).contains(&self.tokens.refresh_idle_secs) {
+            return refuse("tokens.refresh_idle_secs must be from 60 to tokens.refresh_ttl_secs");
         }
         if let Some(fault) = self.keys.fault() {
             return refuse(fault);
@@ -151,7 +157,8 @@ impl Config {
             "[server]\nlisten = {:?}\nissuer = {:?}\ndata = {:?}\ntrusted_proxies = {:?}\n\
              client_address_header = {:?}\n\n\
              [database]\nurl = {:?}\nurl_file = {:?}\n\n\
-             [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\n\
+             [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\
+             refresh_ttl_secs = {}\nrefresh_idle_secs = {}\n\n\
              [limits]\nmax_connections = {}\nidle_secs = {}\n\
              unauthenticated_failures_per_minute = {}\n\n\
              [metrics]\nlisten = {:?}\n\n\
@@ -170,6 +177,8 @@ impl Config {
             self.tokens.home_ttl_secs,
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
+            self.tokens.refresh_ttl_secs,
+            self.tokens.refresh_idle_secs,
             self.limits.max_connections,
             self.limits.idle_secs,
             self.limits.unauthenticated_failures_per_minute,

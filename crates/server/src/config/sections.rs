@@ -82,6 +82,10 @@ pub struct Tokens {
     pub delegated_ttl_secs: i64,
     /// Login sessions.
     pub session_ttl_secs: i64,
+    /// Refresh tokens, from the login on.
+    pub refresh_ttl_secs: i64,
+    /// Refresh tokens, from their last use on.
+    pub refresh_idle_secs: i64,
 }
 
 /// What signs and seals.
@@ -191,7 +195,13 @@ impl Default for Bounds {
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self { home_ttl_secs: 600, delegated_ttl_secs: 300, session_ttl_secs: 8 * 3600 }
+        Self {
+            home_ttl_secs: 600,
+            delegated_ttl_secs: 300,
+            session_ttl_secs: 8 * 3600,
+            refresh_ttl_secs: 30 * 86_400,
+            refresh_idle_secs: 7 * 86_400,
+        }
     }
 }
 

@@ -1,17 +1,27 @@
 //! `GET/POST /oauth2/authorize`: into the login dance, and out of it again.
 
+use askama::Template;
 use axum::{
     extract::{RawQuery, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
-use procura_issuer::authorize::{Answer, Next, Parameters};
+use procura_issuer::authorize::{Answer, Next, Parameters, ResponseMode};
 
 use crate::{
     app::App,
     console::{cookies::Cookies, page},
     oauth::form::Form,
 };
+
+/// The page that posts the answer to the client (OAuth 2.0 Form Post Response Mode §2).
+#[derive(Template)]
+#[template(path = "form_post.html")]
+struct FormPostPage<'a> {
+    action: &'a str,
+    fields: Vec<(&'static str, &'a str)>,
+    nonce: &'a str,
+}
 
 /// By GET.
 pub async fn by_get(
@@ -25,17 +35,28 @@ pub async fn by_get(
     }
 }
 
-/// By POST (OpenID Connect Core §3.1.2.1).
+/// By POST (OpenID Connect Core §3.1.2.1). Where it comes from another site the browser keeps our cookies
+/// back, and nobody seems to be logged in; so it is sent here once more by GET.
 pub async fn by_post(
     State(app): State<App>,
     headers: HeaderMap,
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
-    match form {
-        Ok(form) => begin(&app, &headers, &form).await,
-        Err(error) => page::error(error.code()),
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return page::error(error.code()),
+    };
+    let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.iter()).finish();
+    if is_foreign && query.len() <= MAX_QUERY {
+        return Redirect::to(&format!("/oauth2/authorize?{query}")).into_response();
     }
+    begin(&app, &headers, &form).await
 }
+
+/// Longer URLs do not get through everywhere.
+const MAX_QUERY: usize = 8 * 1024;
 
 async fn begin(app: &App, headers: &HeaderMap, form: &Form) -> Response {
     match try_begin(app, headers, form).await {
@@ -66,6 +87,11 @@ async fn try_begin(
         code_challenge: form.get("code_challenge"),
         code_challenge_method: form.get("code_challenge_method"),
         prompt: form.get("prompt"),
+        max_age: form.get("max_age"),
+        login_hint: form.get("login_hint"),
+        id_token_hint: form.get("id_token_hint"),
+        claims: form.get("claims"),
+        response_mode: form.get("response_mode"),
     };
     let cookies = Cookies::read(app, headers);
     let session = match &cookies.session {
@@ -84,9 +110,13 @@ async fn try_begin(
     Ok(response)
 }
 
-/// To where the browser goes next; always 303, so that no form is ever sent again.
+/// To where the browser goes next; always 303, so that no form is ever sent again, unless the client
+/// wants the answer posted.
 pub(crate) fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
     let to = match next {
+        Next::Client(answer) if answer.mode == ResponseMode::FormPost => {
+            return form_post(app, answer);
+        }
         Next::Client(answer) => location(app.origin(), answer)?,
         Next::LogIn(id) => format!("/login?interaction={id}"),
         Next::Consent(id) => format!("/consent?interaction={id}"),
@@ -94,17 +124,19 @@ pub(crate) fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
     Ok(Redirect::to(&to).into_response())
 }
 
+fn fields<'a>(issuer: &'a str, answer: &'a Answer) -> Vec<(&'static str, &'a str)> {
+    let outcome = match &answer.outcome {
+        Ok(code) => ("code", code.as_str()),
+        Err(error) => ("error", *error),
+    };
+    let state = answer.state.as_deref().map(|state| ("state", state));
+    [Some(outcome), state, Some(("iss", issuer))].into_iter().flatten().collect()
+}
+
 /// The client's redirect URI with the answer added; what was registered stays as it is, byte by byte.
 fn location(issuer: &str, answer: &Answer) -> procura_issuer::Result<String> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    match &answer.outcome {
-        Ok(code) => query.append_pair("code", code),
-        Err(error) => query.append_pair("error", error),
-    };
-    if let Some(state) = &answer.state {
-        query.append_pair("state", state);
-    }
-    query.append_pair("iss", issuer);
+    query.extend_pairs(fields(issuer, answer));
     let query = query.finish();
     let uri = &answer.redirect_uri;
     if uri.contains('#') {
@@ -112,4 +144,15 @@ fn location(issuer: &str, answer: &Answer) -> procura_issuer::Result<String> {
     }
     let joint = if uri.contains('?') { '&' } else { '?' };
     Ok(format!("{uri}{joint}{query}"))
+}
+
+fn form_post(app: &App, answer: &Answer) -> procura_issuer::Result<Response> {
+    let nonce = app.issuer().environment().secret()?;
+    let page = FormPostPage {
+        action: &answer.redirect_uri,
+        fields: fields(app.origin(), answer),
+        nonce: &nonce,
+    };
+    let target = page::form_target(&answer.redirect_uri);
+    Ok(page::render_with_script(StatusCode::OK, &page, target.as_deref(), &nonce))
 }

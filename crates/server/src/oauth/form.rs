@@ -58,7 +58,8 @@ impl Form {
         Ok(form)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// All parameters.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().filter_map(|at| {
             Some((self.text.get(at.name..at.value)?, self.text.get(at.value..at.end)?))
         })

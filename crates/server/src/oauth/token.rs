@@ -11,7 +11,9 @@ use axum::{
 use procura_issuer::{
     Minted, Via, client_credentials,
     exchange::{self, Request},
+    home::Given,
     redeem::{self, Redemption},
+    refresh::{self, Refreshing},
 };
 use procura_store::clients::Client;
 use procura_token::{DelegationId, Purpose, Scope, TenantId};
@@ -43,11 +45,16 @@ pub async fn token(
         }
     };
     let grant = form.get("grant_type");
-    let action = if grant == Some(exchange::GRANT) { exchange::ACTION } else { "token.issue" };
+    let action = match grant {
+        Some(exchange::GRANT) => exchange::ACTION,
+        Some(refresh::GRANT) => refresh::ACTION,
+        _ => "token.issue",
+    };
     let client = client_auth::authenticate(issuer, &headers, &form, action, &via).await?;
     let answer = match grant {
         Some(exchange::GRANT) => by_exchange(&app, &client, &form, &via).await,
         Some(redeem::GRANT) => by_code(&app, &client, &form, &via).await,
+        Some(refresh::GRANT) => by_refresh(&app, &client, &form, &via).await,
         Some(client_credentials::GRANT) => by_client(&app, &client, &form, &via).await,
         Some(_) => Err(OAuthError::GRANT_TYPE.into()),
         None => Err(OAuthError::missing("grant_type").into()),
@@ -163,8 +170,25 @@ async fn by_code(app: &App, client: &Client, form: &Form, via: &Via) -> Result<R
         redirect_uri: form.require("redirect_uri")?,
         code_verifier: form.get("code_verifier"),
     };
-    let redeemed = app.issuer().redeem(client, redemption, via).await?;
-    Ok(answer(&Answer { id_token: redeemed.id_token.as_deref(), ..Answer::new(&redeemed.token) }))
+    Ok(home_answer(&app.issuer().redeem(client, redemption, via).await?))
+}
+
+async fn by_refresh(
+    app: &App,
+    client: &Client,
+    form: &Form,
+    via: &Via,
+) -> Result<Response, Refused> {
+    let asked = Refreshing { token: form.require("refresh_token")?, scope: scope(form)? };
+    Ok(home_answer(&app.issuer().refresh(client, asked, via).await?))
+}
+
+fn home_answer(given: &Given) -> Response {
+    answer(&Answer {
+        id_token: given.id_token.as_deref(),
+        refresh_token: given.refresh_token.as_deref(),
+        ..Answer::new(&given.token)
+    })
 }
 
 async fn by_client(
@@ -192,6 +216,8 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delegation_id: Option<DelegationId>,
@@ -208,6 +234,7 @@ impl<'a> Answer<'a> {
             expires_in: token.expires_in,
             scope: &token.scope,
             id_token: None,
+            refresh_token: None,
             tenant: None,
             delegation_id: None,
             delegation_expires_in: None,
