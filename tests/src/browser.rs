@@ -16,6 +16,15 @@ pub struct Seen {
 /// Visits a URL with a fresh profile, with scripts switched off; takes a picture where one is wanted.
 /// `None` where the tests were asked to do without a browser.
 pub fn browse(url: &str, picture: Option<&Path>) -> Option<Seen> {
+    visit(url, picture, false)
+}
+
+/// The same with scripts, as most people have it.
+pub fn browse_with_scripts(url: &str) -> Option<Seen> {
+    visit(url, None, true)
+}
+
+fn visit(url: &str, picture: Option<&Path>, has_scripts: bool) -> Option<Seen> {
     if env::var_os("PROCURA_TESTS_NO_BROWSER").is_some_and(|set| set == "1") {
         return None;
     }
@@ -23,7 +32,6 @@ pub fn browse(url: &str, picture: Option<&Path>) -> Option<Seen> {
     // By setting, as a person would: the switch for it would blind `--dump-dom` as well.
     let settings = r#"{"profile":{"default_content_setting_values":{"javascript":2}}}"#;
     fs::create_dir(profile.path().join("Default")).expect("a new profile");
-    fs::write(profile.path().join("Default/Preferences"), settings).expect("a new profile");
     let mut command = Command::new("chromium");
     command.args([
         "--headless=new",
@@ -39,6 +47,12 @@ pub fn browse(url: &str, picture: Option<&Path>) -> Option<Seen> {
         "--window-size=900,700",
         "--dump-dom",
     ]);
+    if has_scripts {
+        // What scripts set off is waited for.
+        command.arg("--virtual-time-budget=5000");
+    } else {
+        fs::write(profile.path().join("Default/Preferences"), settings).expect("a new profile");
+    }
     command.arg(format!("--user-data-dir={}", profile.path().display()));
     if let Some(picture) = picture {
         command.arg(format!("--screenshot={}", picture.display()));

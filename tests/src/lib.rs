@@ -31,7 +31,7 @@ mod token;
 
 pub use answer::Answer;
 pub use authority::{Authority, KeyKind};
-pub use browser::{Seen, browse};
+pub use browser::{Seen, browse, browse_with_scripts};
 pub use cable::Cable;
 pub use eventually::eventually;
 pub use house::{

@@ -1,7 +1,9 @@
 //! The authorization request: from a browser that arrives, over login and consent, to a code.
 
+use procura_domain::{AuthMethod, Profile};
 use procura_store::{
     audit::Entry,
+    clients::Client,
     codes::{Code, Interaction},
     sessions::Session,
 };
@@ -12,8 +14,13 @@ use crate::{
     Error, Issuer, Result, Via,
     environment::fingerprint,
     grants::authorization::{Asked, Checked, check},
+    identity::login_since,
     jarm::Signed,
+    login::ACR_PASSWORD,
+    prompt::Prompt,
     pushed::{Terms, Way},
+    redeem, refresh,
+    requested::{ClaimsParameter, OFFLINE_ACCESS, Requested},
 };
 
 /// A person has this long for login and consent.
@@ -44,10 +51,18 @@ pub struct Parameters<'a> {
     pub code_challenge_method: Option<&'a str>,
     /// `prompt` (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<&'a str>,
+    /// `max_age`.
+    pub max_age: Option<&'a str>,
+    /// `login_hint`.
+    pub login_hint: Option<&'a str>,
+    /// `id_token_hint`.
+    pub id_token_hint: Option<&'a str>,
+    /// `claims` (§5.5).
+    pub claims: Option<&'a str>,
+    /// `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
+    pub response_mode: Option<&'a str>,
     /// `dpop_jkt` (RFC 9449 §10).
     pub dpop_jkt: Option<&'a str>,
-    /// `response_mode`; of its values only those of JARM are looked at.
-    pub response_mode: Option<&'a str>,
     /// How the request came.
     pub way: Way<'a>,
     /// Whether the client has signed it.
@@ -66,12 +81,42 @@ impl Parameters<'_> {
             self.code_challenge,
             self.code_challenge_method,
             self.prompt,
-            self.dpop_jkt,
+            self.max_age,
+            self.login_hint,
+            self.id_token_hint,
+            self.claims,
             self.response_mode,
+            self.dpop_jkt,
         ]
         .into_iter()
         .flatten()
         .any(|text| text.len() > MAX_PARAMETER)
+    }
+}
+
+/// How the answer reaches the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of the redirect URI.
+    #[default]
+    Query,
+    /// As a form that the browser posts (OAuth 2.0 Form Post Response Mode).
+    FormPost,
+}
+
+impl ResponseMode {
+    /// The modes by name. Those with `jwt` are signed besides (JARM §2.3).
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("query", Self::Query),
+        ("form_post", Self::FormPost),
+        ("jwt", Self::Query),
+        ("query.jwt", Self::Query),
+        ("form_post.jwt", Self::FormPost),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
     }
 }
 
@@ -84,28 +129,42 @@ pub struct Pending {
     pub redirect_uri: String,
     /// Echoed.
     pub state: Option<String>,
+    /// How the answer goes there.
+    pub mode: ResponseMode,
     /// Echoed in the ID token.
     pub nonce: Option<String>,
     /// What is asked for and possible for this client.
     pub scope: Scope,
-    /// The PKCE challenge.
-    pub challenge: String,
-    /// When it was asked.
-    pub asked_at: Ts,
-    /// `prompt=login`: an existing session is not enough.
-    pub must_log_in: bool,
+    /// Claims that are asked for one by one.
+    pub claims: Requested,
+    /// The PKCE challenge; absent for clients that may do without.
+    pub challenge: Option<String>,
+    /// `prompt=login`, `max_age`: a login from before this is not enough.
+    pub login_since: Option<Ts>,
+    /// `id_token_hint`: nobody else may answer.
+    pub subject: Option<String>,
     /// `prompt=consent`: a remembered consent is not enough.
     pub must_consent: bool,
+    /// Who will probably log in.
+    pub login_hint: Option<String>,
     /// What is agreed on beyond plain OAuth.
     #[serde(flatten)]
     pub terms: Terms,
 }
 
 impl Pending {
-    /// Whether this login may answer the request: with `prompt=login` only one that came after it.
+    /// Whether this login may answer the request.
     #[must_use]
     pub fn accepts(&self, session: &Session) -> bool {
-        !self.must_log_in || session.auth_time >= self.asked_at
+        let is_fresh = self.login_since.is_none_or(|since| session.auth_time >= since);
+        let is_wanted = |subject: &String| *subject == session.user.to_string();
+        is_fresh && self.subject.as_ref().is_none_or(is_wanted)
+    }
+
+    /// What the person has to agree to: a claim that is named is worth its scope.
+    #[must_use]
+    pub fn agreement(&self) -> Scope {
+        self.scope.iter().chain(self.claims.scopes()).collect()
     }
 }
 
@@ -127,21 +186,22 @@ pub struct Answer {
     pub redirect_uri: String,
     /// Echoed.
     pub state: Option<String>,
-    /// The code, or an error code.
-    pub outcome: Result<String, &'static str>,
+    /// How it goes there.
+    pub mode: ResponseMode,
     /// Where it is to be signed.
     pub signed: Option<Signed>,
+    /// The code, or an error code.
+    pub outcome: Result<String, &'static str>,
 }
 
 /// A pending request as its pages show it.
-#[derive(Debug)]
 pub struct Shown {
     /// Its id.
     pub id: InteractionId,
     /// What was asked.
     pub pending: Pending,
-    /// The client's name.
-    pub client_name: String,
+    /// Who asks.
+    pub client: Client,
 }
 
 impl Issuer {
@@ -149,7 +209,7 @@ impl Issuer {
     /// client or its redirect URI is not bound, and nothing may be redirected.
     pub async fn begin_authorization(
         &self,
-        parameters: Parameters<'_>,
+        parameters: &Parameters<'_>,
         browser: &str,
         session: Option<&Session>,
     ) -> Result<Next> {
@@ -157,8 +217,8 @@ impl Issuer {
             Ok(pending) => pending,
             Err(answer) => return Ok(Next::Client(answer)),
         };
-        let is_silent = parameters.prompt == Some("none");
-        let session = session.filter(|_| !pending.must_log_in);
+        let is_silent = Prompt::parse(parameters.prompt).is_some_and(|prompt| prompt.is_silent);
+        let session = session.filter(|session| pending.accepts(session));
         let is_agreed = match session {
             Some(session) => self.has_consent(session, &pending).await?,
             None => false,
@@ -179,7 +239,7 @@ impl Issuer {
     /// The outer error is for a page, the inner one for the client.
     pub(crate) async fn check_authorization(
         &self,
-        p: Parameters<'_>,
+        p: &Parameters<'_>,
     ) -> Result<Result<Pending, Answer>> {
         if p.is_oversized() {
             return Err(Error::Invalid("request"));
@@ -196,50 +256,87 @@ impl Issuer {
             state: p.state,
             code_challenge: p.code_challenge,
             code_challenge_method: p.code_challenge_method,
+            is_pkce_optional: is_pkce_optional(&client),
         };
         let checked = check(&asked, &client.redirect_uris);
-        // The machine has bound it by now, or said `Page`.
-        let redirect_uri = p.redirect_uri.unwrap_or_default().to_owned();
-        let state = p.state.map(ToOwned::to_owned);
-        let refuse = |code| {
-            Ok(Err(Answer {
-                signed: Signed::of(&client, p.response_mode),
-                redirect_uri: redirect_uri.clone(),
-                state: state.clone(),
-                outcome: Err(code),
-            }))
-        };
-        let challenge = match checked {
-            Checked::Good { challenge } => challenge,
-            Checked::Redirect(code) => return refuse(code),
+        let mode = p.response_mode.map_or(Some(ResponseMode::default()), ResponseMode::named);
+        let refused = match checked {
             Checked::Page => return Err(Error::Invalid("redirect_uri")),
+            Checked::Redirect(code) => code,
+            Checked::Good { challenge } => match self.pending(p, &client, challenge) {
+                Ok(pending) => return Ok(Ok(pending)),
+                Err(code) => code,
+            },
         };
-        let terms = match Terms::of(&client, &p) {
-            Ok(terms) => terms,
-            Err(code) => return refuse(code),
-        };
-        if !client.grant_types.contains("authorization_code") {
-            return refuse("unauthorized_client");
-        }
-        let Ok(scope) = p.scope.unwrap_or_default().parse::<Scope>() else {
-            return refuse("invalid_scope");
-        };
-        let prompts: Vec<_> = p.prompt.unwrap_or_default().split(' ').collect();
-        if prompts.contains(&"none") && prompts.len() > 1 {
-            return refuse("invalid_request");
-        }
-        Ok(Ok(Pending {
-            client: client_id,
-            redirect_uri,
-            state,
-            nonce: p.nonce.map(ToOwned::to_owned),
-            scope: scope.filtered(|permission| client.scope.contains(permission)),
-            challenge,
-            asked_at: self.0.environment.now(),
-            must_log_in: prompts.contains(&"login"),
-            must_consent: prompts.contains(&"consent"),
-            terms,
+        Ok(Err(Answer {
+            // The machine has bound it by now.
+            redirect_uri: p.redirect_uri.unwrap_or_default().to_owned(),
+            state: p.state.map(ToOwned::to_owned),
+            mode: mode.unwrap_or_default(),
+            signed: Signed::of(&client, p.response_mode),
+            outcome: Err(refused),
         }))
+    }
+
+    /// What the request comes to for this client; or the error code that the client may hear.
+    fn pending(
+        &self,
+        p: &Parameters<'_>,
+        client: &Client,
+        challenge: Option<String>,
+    ) -> Result<Pending, &'static str> {
+        const INVALID: &str = "invalid_request";
+        let terms = Terms::of(client, p)?;
+        if !client.grant_types.contains(redeem::GRANT) {
+            return Err("unauthorized_client");
+        }
+        let mode = p.response_mode.map_or(Some(ResponseMode::default()), ResponseMode::named);
+        let mode = mode.ok_or(INVALID)?;
+        let scope: Scope = p.scope.unwrap_or_default().parse().map_err(|_| "invalid_scope")?;
+        let prompt = Prompt::parse(p.prompt).ok_or(INVALID)?;
+        let max_age = match p.max_age {
+            Some(text) => Some(text.parse().map_err(|_| INVALID)?),
+            None => client.registration.default_max_age,
+        };
+        let claims = match p.claims {
+            Some(text) => ClaimsParameter::parse(text, &client.scope).ok_or(INVALID)?,
+            None => ClaimsParameter::default(),
+        };
+        if claims.acrs.is_some_and(|acrs| !acrs.iter().any(|acr| acr == ACR_PASSWORD)) {
+            return Err("unmet_authentication_requirements");
+        }
+        let hinted = match p.id_token_hint {
+            Some(token) => Some(self.read_hint(token).ok_or(INVALID)?.sub.to_string()),
+            None => None,
+        };
+        if let (Some(hinted), Some(subject)) = (&hinted, &claims.subject)
+            && hinted != subject
+        {
+            return Err(INVALID);
+        }
+        // An application that is to come back without the person is agreed to by the person, face to face
+        // (OpenID Connect Core §11).
+        let may_come_back = client.grant_types.contains(refresh::GRANT)
+            && (client.profile != Profile::Oidc || prompt.must_consent);
+        let is_possible = |permission: &str| {
+            client.scope.contains(permission) && (permission != OFFLINE_ACCESS || may_come_back)
+        };
+        let now = self.0.environment.now();
+        Ok(Pending {
+            client: client.id.clone(),
+            redirect_uri: p.redirect_uri.unwrap_or_default().to_owned(),
+            state: p.state.map(ToOwned::to_owned),
+            mode,
+            nonce: p.nonce.map(ToOwned::to_owned),
+            scope: scope.filtered(is_possible),
+            claims: claims.requested,
+            challenge,
+            login_since: login_since(now, prompt.must_log_in, max_age),
+            subject: hinted.or(claims.subject),
+            must_consent: prompt.must_consent,
+            login_hint: p.login_hint.map(ToOwned::to_owned),
+            terms,
+        })
     }
 
     async fn keep(&self, pending: &Pending, browser: &str) -> Result<InteractionId> {
@@ -262,12 +359,20 @@ impl Issuer {
         }
         let pending: Pending = serde_json::from_str(&found.request).map_err(|_| Error::Broken)?;
         let client = self.0.store.find_client(&pending.client).await?.filter(|c| c.is_enabled);
-        let client_name = client.ok_or(Error::NotFound)?.name;
-        Ok(Shown { id, pending, client_name })
+        Ok(Shown { id, pending, client: client.ok_or(Error::NotFound)? })
     }
 
-    /// Goes on after a login: to consent, or with a code where the person agreed before.
+    /// Goes on after a login: to consent, or with a code where the person agreed before. Somebody else
+    /// than was asked for gets no code (OpenID Connect Core §3.1.2.2).
     pub async fn go_on(&self, shown: &Shown, session: &Session) -> Result<Next> {
+        if !shown.pending.accepts(session) {
+            let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+            if !tx.end_interaction(shown.id).await? {
+                return Err(Error::NotFound);
+            }
+            tx.commit().await?;
+            return Ok(Next::Client(answer(&shown.pending, Err("login_required"))));
+        }
         if self.has_consent(session, &shown.pending).await? {
             return Ok(Next::Client(self.answer(shown, session, true).await?));
         }
@@ -285,11 +390,16 @@ impl Issuer {
         if !tx.end_interaction(shown.id).await? {
             return Err(Error::NotFound);
         }
+        if is_allowed {
+            let (user, client) = (session.user, &shown.pending.client);
+            // What was agreed to before stays agreed to.
+            let before = tx.find_consent(user, client).await?.unwrap_or_default();
+            let agreed = shown.pending.agreement();
+            let agreed = agreed.iter().chain(before.iter()).collect();
+            tx.insert_consent(user, client, &agreed).await?;
+        }
         if let (false, Some(pushed)) = (is_allowed, &shown.pending.terms.pushed) {
             tx.use_pushed_request(pushed).await?;
-        }
-        if is_allowed {
-            tx.insert_consent(session.user, &shown.pending.client, &shown.pending.scope).await?;
         }
         tx.commit().await?;
         if !is_allowed {
@@ -304,7 +414,7 @@ impl Issuer {
             return Ok(false);
         }
         let given = self.0.store.find_consent(session.user, &pending.client).await?;
-        Ok(given.is_some_and(|given| pending.scope.is_subset(&given)))
+        Ok(given.is_some_and(|given| pending.agreement().is_subset(&given)))
     }
 
     async fn issue_code(&self, pending: &Pending, session: &Session) -> Result<Answer> {
@@ -355,9 +465,20 @@ impl Issuer {
     }
 }
 
+/// OAuth 2.1 §4.1.1 requires PKCE; OpenID Connect Core does not know it. A public client has nothing
+/// else that binds the code to it.
+fn is_pkce_optional(client: &Client) -> bool {
+    let method = client.registration.token_endpoint_auth_method;
+    client.profile == Profile::Oidc && method != AuthMethod::None
+}
+
 fn answer(pending: &Pending, outcome: Result<String, &'static str>) -> Answer {
     let alg = pending.terms.answer_alg;
-    let signed = alg.map(|alg| Signed { client: pending.client.clone(), alg });
-    let (redirect_uri, state) = (pending.redirect_uri.clone(), pending.state.clone());
-    Answer { redirect_uri, state, outcome, signed }
+    Answer {
+        redirect_uri: pending.redirect_uri.clone(),
+        state: pending.state.clone(),
+        mode: pending.mode,
+        signed: alg.map(|alg| Signed { client: pending.client.clone(), alg }),
+        outcome,
+    }
 }

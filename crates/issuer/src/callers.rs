@@ -2,7 +2,7 @@
 //! the person's roles are what they were, now and in the database.
 
 use procura_domain::{Caller, TenantStatus};
-use procura_store::{Tx, audit::Entry, users::UserStatus};
+use procura_store::{Tx, audit::Entry, sessions::Session, users::UserStatus};
 use procura_token::{AuditId, KeyHash, Kind, Seq, Shown, TenantId};
 
 use crate::{Call, Error, Issuer, Result};
@@ -12,6 +12,15 @@ use crate::{Call, Error, Issuer, Result};
 pub struct Proof {
     keys: Vec<KeyHash>,
     rvs: Seq,
+}
+
+/// How much of a login a token needs behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The person is logged in.
+    LoggedIn,
+    /// The login may have run out, but nobody ended it: what offline access is good for.
+    NotLoggedOut,
 }
 
 impl Issuer {
@@ -37,6 +46,16 @@ impl Issuer {
     /// The person behind an access token. Delegated tokens, tokens of clients and tokens for another
     /// audience are nobody here.
     pub async fn caller(&self, token: &str, shown: Shown<'_>) -> Result<Caller> {
+        self.caller_by(token, shown, Presence::LoggedIn).await
+    }
+
+    /// The same, with as much of a login behind the token as is said.
+    pub(crate) async fn caller_by(
+        &self,
+        token: &str,
+        shown: Shown<'_>,
+        presence: Presence,
+    ) -> Result<Caller> {
         let now = self.0.environment.now();
         let genuine = self.genuine(token, shown, now).map_err(|_| Error::Unauthenticated)?;
         let claims = &genuine.claims;
@@ -48,8 +67,12 @@ impl Issuer {
         }
         let sid = claims.sid.ok_or(Error::Unauthenticated)?;
         let session = self.0.store.find_session(sid).await?;
+        let is_present = |s: &Session| match presence {
+            Presence::LoggedIn => s.is_live(now),
+            Presence::NotLoggedOut => s.ended_at.is_none(),
+        };
         let session =
-            session.filter(|s| s.is_live(now) && s.user == user && s.tenant == claims.tenant);
+            session.filter(|s| is_present(s) && s.user == user && s.tenant == claims.tenant);
         let session = session.ok_or(Error::Unauthenticated)?;
         let person = self.0.store.find_user(claims.tenant, user).await?;
         let is_active = |u: &procura_store::users::User| {

@@ -1,8 +1,8 @@
-//! Introspection (RFC 7662) and userinfo (OpenID Connect Core §5.3).
+//! Introspection (RFC 7662). Refresh tokens are nothing that a resource server could know.
 
 use procura_store::clients::ResourceServer;
 use procura_token::{AccessClaims, Algorithm, Kind, Shown};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{Error, Issuer, Result, keys::SIGNED_BY};
 
@@ -62,25 +62,5 @@ impl Issuer {
         });
         let signers = self.signers(self.0.store.keys_version()).await?;
         signers.by(alg, INTROSPECTION_TYPE, &claims)
-    }
-
-    /// What a client may know of the person: the standard claims of the granted scopes.
-    pub async fn userinfo(&self, token: &str, shown: Shown<'_>) -> Result<Map<String, Value>> {
-        let caller = self.caller(token, shown).await?;
-        let scope = &caller.scope;
-        if !scope.contains("openid") {
-            return Err(Error::Forbidden);
-        }
-        let user = self.0.store.find_user(caller.tenant, caller.user).await?;
-        let user = user.ok_or(Error::Unauthenticated)?;
-        let mut claims = Map::from_iter([("sub".to_owned(), json!(user.id))]);
-        if scope.contains("profile") {
-            claims.insert("name".into(), user.name.into());
-        }
-        if scope.contains("email") {
-            claims.insert("email".into(), user.email.into());
-            claims.insert("email_verified".into(), true.into());
-        }
-        Ok(claims)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn wanted(
     client: &Client,
     response_mode: Option<&str>,
 ) -> Result<Option<Algorithm>, &'static str> {
-    if !matches!(response_mode, Some("jwt" | "query.jwt")) {
+    if !matches!(response_mode, Some("jwt" | "query.jwt" | "form_post.jwt")) {
         return Ok(None);
     }
     let usual = match client.profile {

@@ -11,6 +11,7 @@ pub mod client_credentials;
 pub mod client_keys;
 pub mod client_secrets;
 pub mod clients;
+pub mod consents;
 pub mod demo;
 pub mod dpop;
 pub mod environment;
@@ -18,23 +19,29 @@ mod error;
 pub mod exchange;
 mod grants;
 pub mod hand;
+pub mod home;
+pub mod identity;
 pub mod import;
 pub mod introspect;
 pub mod invitations;
 pub mod jarm;
 pub mod keys;
 pub mod login;
+pub mod logout;
 mod mail;
 pub mod meters;
 mod mint;
 pub mod partner_access;
 pub mod passwords;
+pub mod prompt;
 pub mod provision;
 pub mod pushed;
 pub mod redeem;
+pub mod refresh;
 pub mod registration;
 pub mod relationships;
 pub mod relay;
+pub mod requested;
 pub mod resource_servers;
 pub mod revoke;
 pub mod rotation;
@@ -69,6 +76,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Life of a login session.
     pub session_ttl_secs: i64,
+    /// Life of a family of refresh tokens.
+    pub refresh: RefreshLife,
     /// So many failures of strangers at one address get an audit entry of their own in a minute.
     pub stranger_failures_per_minute: u32,
     /// Whether proofs of possession must carry a nonce of ours where tokens are asked for.
@@ -79,6 +88,15 @@ pub struct Settings {
     pub keys: rotation::Plan,
     /// How what clients registered is called.
     pub outbound: procura_outbound::Settings,
+}
+
+/// How long a client can come back without the person. In seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshLife {
+    /// From the login on.
+    pub ttl_secs: i64,
+    /// From the last use on.
+    pub idle_secs: i64,
 }
 
 /// Where a request came from; it ends up in the audit log.

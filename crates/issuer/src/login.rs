@@ -83,8 +83,16 @@ pub fn normalise_email(email: &str) -> Option<String> {
 }
 
 impl Issuer {
-    /// Logs a person in and starts a session. `Unauthenticated` for every wrong combination.
-    pub async fn log_in(&self, email: &str, password: &str, via: &Via) -> Result<LoggedIn> {
+    /// Logs a person in. `Unauthenticated` for every wrong combination.
+    ///
+    /// `before` is the login that the browser had: where it is of the same person it goes on under its id,
+    /// so that a later logout ends what came from either.
+    pub async fn log_in(
+        &self,
+        (email, password): (&str, &str),
+        before: Option<&Session>,
+        via: &Via,
+    ) -> Result<LoggedIn> {
         let now = self.0.environment.now();
         let name = normalise_email(email);
         let key = fingerprint(name.as_deref().unwrap_or(email));
@@ -117,10 +125,16 @@ impl Issuer {
             self.note_login(Some(&user), reason, via).await?;
             return Err(Error::Unauthenticated);
         }
-        self.start_session(&user, via).await
+        let before = before.filter(|before| before.user == user.id).map(|before| before.id);
+        self.start_session(&user, before, via).await
     }
 
-    async fn start_session(&self, user: &User, via: &Via) -> Result<LoggedIn> {
+    async fn start_session(
+        &self,
+        user: &User,
+        before: Option<SessionId>,
+        via: &Via,
+    ) -> Result<LoggedIn> {
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let now = tx.now();
         // Between the check above and this transaction the person may have been shut out.
@@ -133,8 +147,15 @@ impl Issuer {
             self.note_login(Some(user), "user_inactive", via).await?;
             return Err(Error::Unauthenticated);
         }
+        let before = match before {
+            Some(id) => tx.find_session(id).await?.filter(|session| session.is_live(now)),
+            None => None,
+        };
         let session = Session {
-            id: SessionId::from_bits(self.0.environment.id_bits()?),
+            id: match &before {
+                Some(before) => before.id,
+                None => SessionId::from_bits(self.0.environment.id_bits()?),
+            },
             user: user.id,
             tenant: user.tenant,
             auth_time: now,
@@ -145,7 +166,11 @@ impl Issuer {
             ended_at: None,
         };
         let cookie = self.0.environment.secret()?;
-        tx.insert_session(&session, &fingerprint(&cookie)).await?;
+        if before.is_some() {
+            tx.renew_session(&session, &fingerprint(&cookie)).await?;
+        } else {
+            tx.insert_session(&session, &fingerprint(&cookie)).await?;
+        }
         tx.audit(self.login_entry(Some(user), "ok", None, via)?);
         tx.commit().await?;
         self.0.meters.login("ok");

@@ -39,6 +39,8 @@ pub(crate) struct Home<'a> {
     pub client: &'a Client,
     pub user: &'a User,
     pub session: &'a Session,
+    /// It lives no longer than what it comes from.
+    pub ends_at: Ts,
     pub scope: Scope,
     pub managed: Vec<TenantId>,
     pub key: Option<&'a ProvenKey>,
@@ -89,7 +91,7 @@ impl Issuer {
 
     pub(crate) fn mint_home(&self, home: Home<'_>, now: Ts) -> Result<Minted> {
         let settings = &self.0.settings;
-        let ends = [Some(home.session.expires_at), home.user.ends_at];
+        let ends = [Some(home.ends_at), home.user.ends_at];
         let end = ends.into_iter().flatten().fold(now.plus_secs(settings.home_ttl_secs), Ts::min);
         let user = home.user;
         let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;

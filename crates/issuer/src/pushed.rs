@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Issuer, Result, assertion::algorithms, authorize::Parameters, environment::fingerprint,
-    jarm, keys::SIGNED_BY,
+    identity::can_sign_for, jarm,
 };
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
@@ -69,7 +69,7 @@ impl Terms {
             return Err("invalid_request");
         }
         // Nobody should log in for an ID token that we cannot sign.
-        if !SIGNED_BY.contains(&client.id_token_alg()) {
+        if !can_sign_for(client) {
             return Err("unauthorized_client");
         }
         Ok(Self {
@@ -112,7 +112,7 @@ impl Issuer {
     /// client.
     pub async fn push(
         &self,
-        parameters: Parameters<'_>,
+        parameters: &Parameters<'_>,
         kept: &Kept,
     ) -> Result<Result<Pushed, &'static str>> {
         let pending = match self.check_authorization(parameters).await? {

@@ -1,32 +1,19 @@
 //! Redeeming a code for a home token and an ID token.
 
-use procura_domain::{RelationshipKind, TenantStatus};
-use procura_store::{
-    Tx,
-    audit::Entry,
-    clients::Client,
-    codes::Code,
-    sessions::Session,
-    users::{User, UserStatus},
-};
-use procura_token::{AuditId, Key, Scope, Seq};
-use serde_json::json;
+use procura_store::{Tx, audit::Entry, clients::Client};
+use procura_token::AuditId;
 
 use crate::{
-    Error, Issuer, Minted, Result, Via,
+    Error, Issuer, Result, Via,
     authorize::Pending,
     dpop::{ProvenKey, admit_binding},
     environment::fingerprint,
     grants::code::{Kept, Presented, may_redeem},
-    keys::Signers,
-    mint::Home,
+    home::{Given, Login, Portion, take_back},
 };
 
 /// The grant type's name.
 pub const GRANT: &str = "authorization_code";
-
-/// Scopes of OpenID Connect that anybody may ask for.
-const IDENTITY_SCOPES: &[&str] = &["openid", "profile", "email"];
 
 const CODE_REPLAYED: &str = "code_replayed";
 
@@ -43,31 +30,16 @@ pub struct Redemption<'a> {
     pub key: Option<&'a ProvenKey>,
 }
 
-/// What the client gets.
-pub struct Redeemed {
-    /// The home access token.
-    pub token: Minted,
-    /// Where scope `openid` was granted.
-    pub id_token: Option<String>,
-}
-
-/// Everything that the code stands for, as it is in this transaction.
-struct Login {
-    code_hash: String,
-    pending: Pending,
-    session: Session,
-    user: User,
-    key: Option<ProvenKey>,
+/// Why a code gives nothing.
+struct Unredeemed {
+    reason: &'static str,
+    /// Whether it takes something back.
+    is_taking_back: bool,
 }
 
 impl Issuer {
     /// Redeems a code, once. A second attempt takes back what the first one gave.
-    pub async fn redeem(
-        &self,
-        client: &Client,
-        asked: Redemption<'_>,
-        via: &Via,
-    ) -> Result<Redeemed> {
+    pub async fn redeem(&self, client: &Client, asked: Redemption<'_>, via: &Via) -> Result<Given> {
         if !client.grant_types.contains(GRANT) {
             self.admit_failure_of(client, via)?;
             self.note("token.issue", "grant_not_allowed", Some(client.id.clone()), via).await?;
@@ -94,10 +66,10 @@ impl Issuer {
         }
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
             Ok(login) => self.give(tx, client, login, via).await,
-            Err(reason) => {
+            Err(Unredeemed { reason, is_taking_back }) => {
                 // A replayed code takes back what it gave, whoever brings it; the next time there is
                 // nothing left to take.
-                if !tx.is_revoking() {
+                if !is_taking_back {
                     self.admit_failure_of(client, via)?;
                 }
                 let entry = self.issue_entry(client, "refused", Some(reason), via)?;
@@ -114,14 +86,18 @@ impl Issuer {
         client: &Client,
         asked: Redemption<'_>,
         code_hash: &str,
-    ) -> Result<Result<Login, &'static str>> {
-        let Some(code) = tx.find_code(code_hash).await? else { return Ok(Err("code_unknown")) };
+    ) -> Result<Result<Login, Unredeemed>> {
+        let refuse = |reason| Ok(Err(Unredeemed { reason, is_taking_back: false }));
+        let Some(code) = tx.find_code(code_hash).await? else { return refuse("code_unknown") };
         if code.client != client.id {
-            return Ok(Err("code_of_another_client"));
+            return refuse("code_of_another_client");
         }
         if code.used_at.is_some() {
-            self.take_back(tx, &code).await?;
-            return Ok(Err(CODE_REPLAYED));
+            // A code that comes twice was stolen by one of the two: what it gave dies, and with it what
+            // was exchanged from it (RFC 6749 §4.1.2).
+            let of = (code.session, &code.client);
+            let is_taking_back = take_back(tx, code_hash, of, CODE_REPLAYED).await?;
+            return Ok(Err(Unredeemed { reason: CODE_REPLAYED, is_taking_back }));
         }
         let pending: Pending = serde_json::from_str(&code.grant_json).map_err(|_| Error::Broken)?;
         let presented = Presented {
@@ -133,113 +109,47 @@ impl Issuer {
         let kept = Kept {
             client_id: pending.client.as_str(),
             redirect_uri: &pending.redirect_uri,
-            challenge: &pending.challenge,
+            challenge: pending.challenge.as_deref(),
             expires_at: code.expires_at,
         };
         if !may_redeem(&presented, &kept, tx.now()) {
-            return Ok(Err("code_unacceptable"));
+            return refuse("code_unacceptable");
         }
         // Whoever asked for the code named the key that will redeem it (RFC 9449 §10).
         if let Some(wanted) = &pending.terms.dpop_jkt
             && asked.key.is_none_or(|key| key.thumbprint() != wanted)
         {
-            return Ok(Err("code_of_another_key"));
+            return refuse("code_of_another_key");
         }
         let now = tx.now();
         let session = tx.find_session(code.session).await?.filter(|session| session.is_live(now));
-        let Some(session) = session else { return Ok(Err("session_ended")) };
-        let user = tx.find_user(session.tenant, session.user).await?;
-        let may_log_in = |user: &User| {
-            user.status == UserStatus::Active && user.ends_at.is_none_or(|end| now < end)
+        let Some(session) = session else { return refuse("session_ended") };
+        let user = match self.person_of(tx, &session).await? {
+            Ok(user) => user,
+            Err(reason) => return refuse(reason),
         };
-        let Some(user) = user.filter(may_log_in) else {
-            return Ok(Err("user_inactive"));
-        };
-        let tenant = tx.find_tenant(session.tenant).await?;
-        if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
-            return Ok(Err("home_tenant_inactive"));
-        }
-        let (code_hash, key) = (code_hash.to_owned(), asked.key.cloned());
-        Ok(Ok(Login { code_hash, pending, session, user, key }))
+        let (origin_hash, key) = (code_hash.to_owned(), asked.key.cloned());
+        Ok(Ok(Login { origin_hash, pending, session, user, key }))
     }
 
-    /// A code that comes twice was stolen by one of the two: what it gave dies, and with it what was
-    /// exchanged from it (RFC 6749 §4.1.2).
-    async fn take_back(&self, tx: &mut Tx, code: &Code) -> Result<()> {
-        if let Some(jti) = &code.jti {
-            let key = Key::Jti(jti);
-            // Once is enough: whoever replays it again adds nothing to the log.
-            if !tx.is_dead(&[key.hash()], Seq(0)).await? {
-                tx.revoke(&key, CODE_REPLAYED);
-            }
-        }
-        for delegation in tx.end_delegations_through(code.session, &code.client).await? {
-            tx.revoke(&Key::Delegation(delegation), CODE_REPLAYED);
-        }
-        Ok(())
-    }
-
-    async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Redeemed> {
-        let (now, jti) = (tx.now(), self.new_jti()?);
-        let Login { code_hash, pending, session, user, key } = login;
-        if !tx.redeem_code(&code_hash, &jti).await? {
+    async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Given> {
+        let Login { pending, session, .. } = &login;
+        let portion = Portion {
+            scope: pending.scope.clone(),
+            ends_at: session.expires_at,
+            nonce: pending.nonce.as_deref(),
+        };
+        let (token, id_token) = self.give_home(&mut tx, client, &login, portion).await?;
+        if !tx.redeem_code(&login.origin_hash, &token.jti).await? {
             return Err(Error::BadGrant);
         }
-        let kinds = [RelationshipKind::Manages, RelationshipKind::Trust];
-        let can_enter =
-            |kind: &RelationshipKind| user.roles.iter().any(|r| r.reach(*kind).is_some());
-        let kinds: Vec<_> = kinds.into_iter().filter(can_enter).collect();
-        let managed = tx.list_enterable(user.tenant, user.id, &kinds).await?;
-        let scope = home_scope(&pending.scope, &user);
-        let signers = self.signers_in(&mut tx).await?;
-        let id_token = self.id_token(&signers, client, &pending, (&session, &user))?;
-        let (user, rvs) = (&user, tx.rvs());
-        let (signers, session, key) = (&signers, &session, key.as_ref());
-        let home = Home { signers, client, user, session, scope, managed, key, rvs, jti };
-        let token = self.mint_home(home, now)?;
-        let entry = Entry {
-            actor_user_id: Some(user.id),
-            actor_tenant_id: Some(user.tenant),
-            target_tenant_id: Some(user.tenant),
-            jti: Some(token.jti.clone()),
-            ..self.issue_entry(client, "ok", None, via)?
-        };
-        tx.audit(entry);
+        let refresh_token = self.begin_family(&mut tx, client, &login).await?;
+        let entry = self.issue_entry(client, "ok", None, via)?;
+        tx.audit(Self::given_entry(entry, &login.user, &token));
         tx.commit().await?;
-        self.0.meters.token("home");
-        if id_token.is_some() {
-            self.0.meters.token("id");
-        }
-        Ok(Redeemed { token, id_token })
-    }
-
-    /// The ID token (OpenID Connect Core §2). No claims of ours: they belong into access tokens.
-    fn id_token(
-        &self,
-        signers: &Signers,
-        client: &Client,
-        pending: &Pending,
-        (session, user): (&Session, &User),
-    ) -> Result<Option<String>> {
-        let now = self.0.environment.now();
-        if !pending.scope.contains("openid") {
-            return Ok(None);
-        }
-        let mut claims = json!({
-            "iss": self.0.settings.issuer,
-            "sub": user.id,
-            "aud": pending.client,
-            "iat": now.secs(),
-            "exp": now.plus_secs(self.0.settings.home_ttl_secs).secs(),
-            "auth_time": session.auth_time.secs(),
-            "acr": session.acr,
-            "amr": session.amr,
-            "sid": session.id,
-        });
-        if let (Some(nonce), Some(claims)) = (&pending.nonce, claims.as_object_mut()) {
-            claims.insert("nonce".into(), nonce.clone().into());
-        }
-        signers.by(client.id_token_alg(), "JWT", &claims).map(Some)
+        let given = Given { token, id_token, refresh_token };
+        self.count_given(&given);
+        Ok(given)
     }
 
     pub(crate) fn issue_entry(
@@ -258,12 +168,4 @@ impl Issuer {
             ..Entry::new(id, self.0.environment.now(), "token.issue", result)
         })
     }
-}
-
-/// requested ∩ what the client may ask (checked before) ∩ what the user's roles give.
-fn home_scope(requested: &Scope, user: &User) -> Scope {
-    requested.filtered(|permission| {
-        IDENTITY_SCOPES.contains(&permission)
-            || user.roles.iter().any(|role| role.home_scope().contains(&permission))
-    })
 }

@@ -32,12 +32,15 @@ pub enum Confirm {
 
 impl Issuer {
     /// Revokes a token of this client. Unknown, foreign and dead tokens are no error and no news.
-    /// A delegated token ends its delegation; any other dies alone.
+    /// A delegated token ends its delegation, a refresh token its family; any other dies alone.
     pub async fn revoke_token(&self, client: &Client, token: &str, via: &Via) -> Result<()> {
         let now = self.0.environment.now();
         let genuine = self.genuine(token, Shown::ByOther, now).ok();
         let genuine = genuine.filter(|g| g.claims.client_id == client.id);
         let Some(genuine) = genuine else {
+            if self.revoke_refresh_token(client, token, via).await? {
+                return Ok(());
+            }
             self.admit_failure_of(client, via)?;
             return self.note("token.revoke", "token_unknown", Some(client.id.clone()), via).await;
         };

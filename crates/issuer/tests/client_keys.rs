@@ -229,6 +229,7 @@ async fn issuer(allow: &str) -> Issuer {
         home_ttl_secs: 600,
         limits: Limits { ttl_secs: 300 },
         session_ttl_secs: 3600,
+        refresh: procura_issuer::RefreshLife { ttl_secs: 3600, idle_secs: 600 },
         is_dpop_nonce_required: false,
         mail_dir: "/nowhere".into(),
         keys: Plan::default(),

@@ -86,7 +86,8 @@ enum Face {
 impl Face {
     fn of(path: &str) -> Self {
         match path {
-            "/oauth2/authorize" | "/login" | "/consent" | "/invitation" => Self::Person,
+            "/oauth2/authorize" | "/oauth2/logout" | "/login" | "/logout" | "/consent"
+            | "/invitation" => Self::Person,
             path if path.starts_with("/oauth2/") => Self::OAuth,
             _ => Self::Api,
         }

@@ -4,7 +4,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, patch, post, put},
+    routing::{delete, get, patch, post, put},
 };
 
 use crate::{api, app::App, around, console, metrics, oauth, readiness, revocations};
@@ -37,7 +37,8 @@ fn oauth_routes() -> Router<App> {
         .route("/oauth2/authorize", get(oauth::authorize::by_get).post(oauth::authorize::by_post))
         .route("/oauth2/par", post(oauth::par::push))
         .route("/oauth2/token", post(oauth::token::token))
-        .route("/oauth2/userinfo", get(oauth::userinfo::userinfo).post(oauth::userinfo::userinfo))
+        .route("/oauth2/userinfo", get(oauth::userinfo::by_get).post(oauth::userinfo::by_post))
+        .route("/oauth2/logout", get(oauth::logout::by_get).post(oauth::logout::by_post))
         .route("/oauth2/introspect", post(oauth::introspect::introspect))
         .route("/oauth2/revoke", post(oauth::revoke::revoke))
         .method_not_allowed_fallback(oauth::error::method_not_allowed)
@@ -47,6 +48,7 @@ fn console_routes() -> Router<App> {
     Router::new()
         .route("/login", get(console::login::show).post(console::login::submit))
         .route("/consent", get(console::consent::show).post(console::consent::submit))
+        .route("/logout", get(console::logout::show).post(console::logout::submit))
         .route("/invitation", get(console::invitation::show).post(console::invitation::submit))
         .route("/assets/procura.css", get(console::page::stylesheet))
 }
@@ -91,6 +93,8 @@ fn api_routes() -> Router<App> {
         .route("/api/tenants/users", get(api::users::list))
         .route("/api/tenants/users/{id}/disable", post(api::users::disable))
         .route("/api/tenants/users/{id}/enable", post(api::users::enable))
+        .route("/api/me/consents", get(api::me::consents))
+        .route("/api/me/consents/{client}", delete(api::me::withdraw))
         .route("/api/audit-logs", get(api::audit::list))
         .route("/api/audit-events", post(api::audit::report))
         .route("/api/health", get(readiness::health))

@@ -3,7 +3,7 @@
 use std::{future::Future, io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
 
 use procura_domain::Limits;
-use procura_issuer::{Environment, Issuer, Settings, keys::Secrets};
+use procura_issuer::{Environment, Issuer, RefreshLife, Settings, keys::Secrets};
 use procura_store::Store;
 use procura_token::Seq;
 use tokio::{
@@ -188,6 +188,10 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         limits: Limits { ttl_secs: config.tokens.delegated_ttl_secs },
         session_ttl_secs: config.tokens.session_ttl_secs,
         is_dpop_nonce_required: config.tokens.is_dpop_nonce_required,
+        refresh: RefreshLife {
+            ttl_secs: config.tokens.refresh_ttl_secs,
+            idle_secs: config.tokens.refresh_idle_secs,
+        },
         stranger_failures_per_minute: config.limits.unauthenticated_failures_per_minute,
         mail_dir: config.server.data.join("mail"),
         keys: config.keys.plan(),
@@ -262,6 +266,8 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
         let forgotten = forgotten.and(issuer.store().forget_used_values(now).await);
         let forgotten = forgotten.and(issuer.store().forget_pushed_requests(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
         if let Err(error) = forgotten {
             tracing::error!(%error, "old entries could not be put away");
         }

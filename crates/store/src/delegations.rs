@@ -92,6 +92,13 @@ impl Tx {
         self.end(END, client.to_string()).await
     }
 
+    /// Ends all running delegations of one login.
+    pub async fn end_delegations_of_session(&mut self, session: SessionId) -> Result<u64> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 \
+                           WHERE session_id = $1 AND ended_at IS NULL RETURNING ends_at";
+        self.end(END, session.to_string()).await
+    }
+
     /// Ends one delegation.
     pub async fn end_delegation(&mut self, id: DelegationId) -> Result<u64> {
         const END: &str = "UPDATE delegations SET ended_at = $2 \
@@ -110,6 +117,24 @@ impl Tx {
         let now = self.now();
         let rows = query(END)
             .bind(session.to_string())
+            .bind(client.as_str())
+            .bind(now.0)
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
+    }
+
+    /// Ends what runs for one person through one client; answers which they were.
+    pub async fn end_delegations_between(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+    ) -> Result<Vec<DelegationId>> {
+        const END: &str = "UPDATE delegations SET ended_at = $3 WHERE user_id = $1 \
+                           AND client_id = $2 AND ended_at IS NULL RETURNING id";
+        let now = self.now();
+        let rows = query(END)
+            .bind(user.to_string())
             .bind(client.as_str())
             .bind(now.0)
             .fetch_all(self.connection())

@@ -89,6 +89,24 @@ impl Tx {
         Ok(())
     }
 
+    /// The person logged in again: the login goes on, with another cookie.
+    pub async fn renew_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
+        const RENEW: &str = "UPDATE sessions SET cookie_hash = $2, auth_time = $3, acr = $4, \
+                             amr = $5, idp = $6, expires_at = $7 \
+                             WHERE id = $1 AND ended_at IS NULL";
+        query(RENEW)
+            .bind(session.id.to_string())
+            .bind(cookie_hash)
+            .bind(session.auth_time.0)
+            .bind(&session.acr)
+            .bind(joined(&session.amr))
+            .bind(&session.idp)
+            .bind(session.expires_at.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// The session with this id, as it is in this transaction.
     pub async fn find_session(&mut self, id: SessionId) -> Result<Option<Session>> {
         const FIND: &str = "SELECT * FROM sessions WHERE id = $1";

@@ -1,7 +1,10 @@
 //! FAPI 2.0 Security Profile, as a whole: what a client under this profile can do, and all that it cannot.
 
+use std::sync::Arc;
+
 use procura_domain::Profile;
-use procura_tests::{CALLBACK, House, claims, exchange_form, header};
+use procura_store::clients::Client;
+use procura_tests::{CALLBACK, House, Signer, Software, claims, exchange_form, header};
 use serde_json::json;
 
 use super::{PAT, READ_BILLING, at, http, send};
@@ -91,4 +94,31 @@ async fn the_documents_say_what_a_client_under_this_profile_needs() {
     assert_eq!(document["request_uri_parameter_supported"], false);
     let par = format!("{}/oauth2/par", house.issuer());
     assert_eq!(document["pushed_authorization_request_endpoint"], par);
+}
+
+#[tokio::test]
+async fn section_5_3_2_1_clients_keep_their_refresh_token_and_may_change_the_key_of_their_proofs() {
+    let house = House::start();
+    let may_refresh = |client: &mut Client| {
+        client.grant_types.insert("refresh_token".to_owned());
+        client.scope = "openid offline_access".parse().unwrap();
+    };
+    let software = house.software(Profile::Fapi2, may_refresh).await;
+    let other = house.software(Profile::Fapi2, may_refresh).await;
+    let (start, verifier) = software.pushed(&json!({ "scope": "openid offline_access" })).await;
+    let code = house.visitor().code_by(&start, PAT).await;
+    let first = software.redeem(&code, &verifier).await;
+    let token = first.expect(200).string("refresh_token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+    for _ in 0..3 {
+        let answer = software.token(&form).await;
+        assert!(answer.expect(200).json()["refresh_token"].is_null());
+        assert_eq!(answer.string("token_type"), "DPoP");
+    }
+    software.post("/oauth2/token", &form, &[]).await.oauth_error(400, "invalid_dpop_proof");
+    other.token(&form).await.oauth_error(400, "invalid_grant");
+    let renewed = Software { holder: Arc::new(Signer::new("ES256")), ..software.clone() };
+    let answer = renewed.token(&form).await;
+    let home = answer.expect(200).string("access_token");
+    assert_eq!(claims(&home)["cnf"]["jkt"], renewed.holder.thumbprint());
 }

@@ -107,6 +107,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/tenants/users"),
     ("POST", "/api/tenants/users/usr_0123456789abcdef0123456789abcdef/disable"),
     ("POST", "/api/tenants/users/usr_0123456789abcdef0123456789abcdef/enable"),
+    ("GET", "/api/me/consents"),
+    ("DELETE", "/api/me/consents/cli_nobody"),
     ("GET", "/api/audit-logs"),
     ("POST", "/api/audit-events"),
     ("GET", "/revocations/snapshot"),

@@ -1,11 +1,16 @@
 //! The protocol, document by document: what each RFC demands, and what bad input gets.
 
 mod fapi2;
+mod form_post;
 mod input;
 mod jarm;
 mod kinds;
+mod oidc_core;
+mod oidc_logout;
 mod overage;
+mod relying_party;
 mod rfc6749;
+mod rfc6749_refresh;
 mod rfc7523;
 mod rfc7662;
 mod rfc8414;

@@ -80,15 +80,16 @@ async fn section_5_2_each_error_has_its_code() {
     let house = House::start();
     house.token(&[]).await.oauth_error(400, "invalid_request");
     house.token(&[("grant_type", "")]).await.oauth_error(400, "invalid_request");
-    for grant in ["password", "implicit", "refresh_token", "CLIENT_CREDENTIALS"] {
+    for grant in ["password", "implicit", "REFRESH_TOKEN", "CLIENT_CREDENTIALS"] {
         house.token(&[("grant_type", grant)]).await.oauth_error(400, "unsupported_grant_type");
     }
     // The resource server's client may use no grant at all.
     let isp = credentials(&house, "isp");
-    for grant in ["client_credentials", EXCHANGE, "authorization_code"] {
+    for grant in ["client_credentials", EXCHANGE, "authorization_code", "refresh_token"] {
         let form = [
             ("grant_type", grant),
             ("code", "x"),
+            ("refresh_token", "x"),
             ("redirect_uri", "http://127.0.0.1:8400/callback"),
             ("subject_token", "x"),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),

@@ -1,6 +1,6 @@
 //! RFC 9449: tokens that are bound to a key, and proofs that the key is there.
 
-use procura_domain::Profile;
+use procura_domain::{AuthMethod, Profile};
 use procura_tests::{
     CALLBACK, EXCHANGE, House, HouseOptions, Signer, Software, claims, exchange_form, merged, now,
     proof_claims, token_hash,
@@ -298,4 +298,47 @@ async fn section_10_a_code_is_bound_to_the_key_that_was_named_when_it_was_asked_
     let (url, _) = visitor.request_of(&software.id, CALLBACK, &[("dpop_jkt", "x")]);
     let answer = visitor.visit(url.as_str()).await;
     assert!(answer.location().contains("error=invalid_request"), "{}", answer.location());
+}
+
+#[tokio::test]
+async fn section_5_a_refresh_token_of_a_public_client_works_with_its_key_alone() {
+    let house = House::start();
+    let software = house.software(Profile::Oauth21, |client| {
+        client.registration.token_endpoint_auth_method = AuthMethod::None;
+        client.grant_types.insert("refresh_token".to_owned());
+        client.scope = "openid offline_access".parse().unwrap();
+    });
+    let software = software.await;
+    let visitor = house.visitor();
+    let (mut url, verifier) = visitor.request_of(&software.id, CALLBACK, &[]);
+    let others: Vec<_> =
+        url.query_pairs().into_owned().filter(|(name, _)| name != "scope").collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair("scope", "openid offline_access");
+    let code = visitor.code_by(url.as_str(), PAT).await;
+    let redemption = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", verifier.as_str()),
+        ("client_id", software.id.as_str()),
+    ];
+    let proof = software.proof("/oauth2/token");
+    let first = software.post_bare("/oauth2/token", &redemption, &[&proof]).await;
+    let token = first.expect(200).string("refresh_token");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.as_str()),
+        ("client_id", software.id.as_str()),
+    ];
+    let thief = Software { holder: Arc::new(Signer::new("ES256")), ..software.clone() };
+    for proofs in [vec![], vec![thief.proof("/oauth2/token")]] {
+        let proofs: Vec<_> = proofs.iter().map(String::as_str).collect();
+        let answer = software.post_bare("/oauth2/token", &form, &proofs).await;
+        answer.oauth_error(400, "invalid_grant");
+    }
+    let proof = software.proof("/oauth2/token");
+    software.post_bare("/oauth2/token", &form, &[&proof]).await.expect(200);
 }

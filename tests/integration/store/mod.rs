@@ -6,6 +6,7 @@ mod corners;
 mod leases;
 mod once;
 mod opening;
+mod refreshed;
 mod schema;
 mod statements;
 mod walls;

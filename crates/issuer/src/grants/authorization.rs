@@ -23,13 +23,16 @@ pub(crate) struct Asked<'a> {
     pub state: Option<&'a str>,
     pub code_challenge: Option<&'a str>,
     pub code_challenge_method: Option<&'a str>,
+    /// Whether the client may do without PKCE. What it sends counts in any case.
+    pub is_pkce_optional: bool,
 }
 
 /// What the machine made of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Checked {
-    /// Well formed; the challenge in the machine's own encoding, to be kept with the code.
-    Good { challenge: String },
+    /// Well formed; the challenge in the machine's own encoding, to be kept with the code. None where
+    /// the client may do without and did.
+    Good { challenge: Option<String> },
     /// Client and redirect URI are bound; the client may hear this code.
     Redirect(&'static str),
     /// Nothing is bound: only the person may hear of it, on a page.
@@ -85,8 +88,10 @@ pub(crate) fn check(asked: &Asked<'_>, registered: &[String]) -> Checked {
                 Input::Bound { request: asked, bound_client: bound }
             }
             Output::Extend => {
+                let is_without =
+                    asked.code_challenge.is_none() && asked.code_challenge_method.is_none();
                 challenge = pkce(asked);
-                if challenge.is_none() {
+                if challenge.is_none() && !(asked.is_pkce_optional && is_without) {
                     return Checked::Redirect("invalid_request");
                 }
                 Input::Extended(Extensions::new())
@@ -104,7 +109,7 @@ pub(crate) fn check(asked: &Asked<'_>, registered: &[String]) -> Checked {
                 Input::Negotiated { pre_grant, state: None }
             }
             Output::Ok { .. } => {
-                return challenge.map_or(Checked::Page, |challenge| Checked::Good { challenge });
+                return Checked::Good { challenge };
             }
             Output::Err(MachineError::Redirect(mut url)) => {
                 return Checked::Redirect(code(url.description().kind().as_ref()));
@@ -129,7 +134,7 @@ fn bind(
     })
 }
 
-/// PKCE with S256 is required of every client; `plain`, which is the default of RFC 7636 where no
+/// PKCE with S256 is required of every client that may not do without; `plain`, which is the default of RFC 7636 where no
 /// method is named, is refused.
 fn pkce(asked: &Asked<'_>) -> Option<String> {
     let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -165,6 +170,7 @@ mod tests {
             state: Some("s"),
             code_challenge: Some(CHALLENGE),
             code_challenge_method: Some("S256"),
+            is_pkce_optional: false,
         }
     }
 
@@ -206,6 +212,21 @@ mod tests {
         ] {
             let asked =
                 Asked { code_challenge: challenge, code_challenge_method: method, ..asked() };
+            assert_eq!(check_it(&asked), Checked::Redirect("invalid_request"));
+        }
+    }
+
+    #[test]
+    fn who_may_do_without_pkce_is_still_held_to_what_it_sends() {
+        let optional = Asked { is_pkce_optional: true, ..asked() };
+        assert!(matches!(check_it(&optional), Checked::Good { challenge: Some(_) }));
+        let without = Asked { code_challenge: None, code_challenge_method: None, ..optional };
+        assert_eq!(check_it(&without), Checked::Good { challenge: None });
+        for (challenge, method) in
+            [(None, Some("S256")), (Some(CHALLENGE), None), (Some(CHALLENGE), Some("plain"))]
+        {
+            let asked =
+                Asked { code_challenge: challenge, code_challenge_method: method, ..optional };
             assert_eq!(check_it(&asked), Checked::Redirect("invalid_request"));
         }
     }

@@ -25,7 +25,8 @@ pub(crate) struct Presented<'a> {
 pub(crate) struct Kept<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
-    pub challenge: &'a str,
+    /// Absent where the request came without PKCE.
+    pub challenge: Option<&'a str>,
     pub expires_at: Ts,
 }
 
@@ -68,8 +69,12 @@ pub(crate) fn may_redeem(presented: &Presented<'_>, kept: &Kept<'_>, now: Ts) ->
     if now >= kept.expires_at || presented.redirect_uri != kept.redirect_uri {
         return false;
     }
-    let Some(verifier) = presented.code_verifier.filter(|text| is_verifier(text)) else {
-        return false;
+    // A verifier where no challenge was is refused too: somebody took the challenge out of the request
+    // (RFC 9700 §2.1.1).
+    let proof = match (kept.challenge, presented.code_verifier) {
+        (None, None) => None,
+        (Some(challenge), Some(verifier)) if is_verifier(verifier) => Some((challenge, verifier)),
+        _ => return false,
     };
     let Some(grant) = grant(kept) else { return false };
     let mut machine = AccessToken::new(presented);
@@ -80,9 +85,11 @@ pub(crate) fn may_redeem(presented: &Presented<'_>, kept: &Kept<'_>, now: Ts) ->
             Output::Authenticate { .. } => Input::Authenticated,
             Output::Recover { .. } => Input::Recovered(Some(Box::new(grant.clone()))),
             Output::Extend { .. } => {
-                let challenge = Value::private(Some(kept.challenge.to_owned()));
-                if Pkce::required().verify(Some(challenge), Some(verifier.into())).is_err() {
-                    return false;
+                if let Some((challenge, verifier)) = proof {
+                    let challenge = Value::private(Some(challenge.to_owned()));
+                    if Pkce::required().verify(Some(challenge), Some(verifier.into())).is_err() {
+                        return false;
+                    }
                 }
                 Input::Extended { access_extensions: Extensions::new() }
             }
@@ -128,9 +135,10 @@ mod tests {
             state: None,
             code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
             code_challenge_method: Some("S256"),
+            is_pkce_optional: false,
         };
         match crate::grants::authorization::check(&asked, &[URI.to_owned()]) {
-            crate::grants::authorization::Checked::Good { challenge } => challenge,
+            crate::grants::authorization::Checked::Good { challenge } => challenge.unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -146,7 +154,7 @@ mod tests {
         let mut kept = Kept {
             client_id: "cli_portal",
             redirect_uri: URI,
-            challenge: &challenge,
+            challenge: Some(&challenge),
             expires_at: Ts::from_secs(60),
         };
         change(&mut presented, &mut kept);
@@ -156,6 +164,13 @@ mod tests {
     #[test]
     fn the_honest_client_redeems_its_code() {
         assert!(is_redeemed(|_, _| {}));
+    }
+
+    #[test]
+    fn a_verifier_belongs_to_a_challenge_and_a_challenge_to_a_verifier() {
+        assert!(is_redeemed(|p, k| (p.code_verifier, k.challenge) = (None, None)));
+        assert!(!is_redeemed(|p, _| p.code_verifier = None));
+        assert!(!is_redeemed(|_, k| k.challenge = None), "a downgrade");
     }
 
     #[test]

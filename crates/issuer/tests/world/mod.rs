@@ -66,6 +66,7 @@ impl World {
             home_ttl_secs: 600,
             limits: Limits { ttl_secs: 300 },
             session_ttl_secs: 3600,
+            refresh: procura_issuer::RefreshLife { ttl_secs: 3600, idle_secs: 600 },
             is_dpop_nonce_required: false,
             mail_dir: self.folder.join("mail"),
             keys: Plan::default(),

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod caller;
 pub mod clients;
 pub mod input;
+pub mod me;
 pub mod problem;
 pub mod relationships;
 pub mod resource_servers;

@@ -101,6 +101,12 @@ impl Config {
         if !(60..=7 * 24 * 3600).contains(&session_ttl_secs) {
             return refuse("tokens.session_ttl_secs must be from 60 to 604800");
         }
+        if !(60..=400 * 86_400).contains(&self.tokens.refresh_ttl_secs) {
+            return refuse("tokens.refresh_ttl_secs must be from 60 to 34560000");
+        }
+        if !(60..=self.tokens.refresh_ttl_secs).contains(&self.tokens.refresh_idle_secs) {
+            return refuse("tokens.refresh_idle_secs must be from 60 to tokens.refresh_ttl_secs");
+        }
         if let Some(fault) = self.keys.fault() {
             return refuse(fault);
         }
@@ -165,6 +171,7 @@ impl Config {
              [database]\nurl = {:?}\nurl_file = {:?}\n\n\
              [tokens]\nhome_ttl_secs = {}\ndelegated_ttl_secs = {}\nsession_ttl_secs = {}\n\
              is_dpop_nonce_required = {}\n\n\
+             refresh_ttl_secs = {}\nrefresh_idle_secs = {}\n\n\
              [limits]\nmax_connections = {}\nidle_secs = {}\n\
              unauthenticated_failures_per_minute = {}\n\n\
              [metrics]\nlisten = {:?}\n\n\
@@ -184,6 +191,8 @@ impl Config {
             self.tokens.delegated_ttl_secs,
             self.tokens.session_ttl_secs,
             self.tokens.is_dpop_nonce_required,
+            self.tokens.refresh_ttl_secs,
+            self.tokens.refresh_idle_secs,
             self.limits.max_connections,
             self.limits.idle_secs,
             self.limits.unauthenticated_failures_per_minute,

@@ -83,6 +83,10 @@ pub struct Tokens {
     pub session_ttl_secs: i64,
     /// Whether proofs of possession (DPoP) must carry a nonce of the server's where tokens are asked for.
     pub is_dpop_nonce_required: bool,
+    /// Refresh tokens, from the login on.
+    pub refresh_ttl_secs: i64,
+    /// Refresh tokens, from their last use on.
+    pub refresh_idle_secs: i64,
 }
 
 /// What signs and seals.
@@ -197,6 +201,8 @@ impl Default for Tokens {
             delegated_ttl_secs: 300,
             session_ttl_secs: 8 * 3600,
             is_dpop_nonce_required: false,
+            refresh_ttl_secs: 30 * 86_400,
+            refresh_idle_secs: 7 * 86_400,
         }
     }
 }

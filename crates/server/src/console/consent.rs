@@ -26,6 +26,7 @@ use crate::{
 #[template(path = "consent.html")]
 struct ConsentPage<'a> {
     client_name: &'a str,
+    links: Vec<(&'static str, &'a str)>,
     tenant_name: &'a str,
     user_name: &'a str,
     email: &'a str,
@@ -56,7 +57,8 @@ async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respons
     let tenant = app.issuer().store().find_tenant(session.tenant).await?;
     let (user, tenant): (User, _) = user.zip(tenant).ok_or(Error::NotFound)?;
     let consent = ConsentPage {
-        client_name: &shown.client_name,
+        client_name: &shown.client.name,
+        links: links(&shown),
         tenant_name: &tenant.name,
         user_name: &user.name,
         email: &user.email,
@@ -112,10 +114,17 @@ fn purpose(shown: &Shown, session: &Session) -> String {
 }
 
 fn in_plain_words(shown: &Shown) -> Vec<&'static str> {
-    let words = shown.pending.scope.iter().filter_map(|permission| match permission {
+    let agreement = shown.pending.agreement();
+    let words = agreement.iter().filter_map(|permission| match permission {
         "openid" => Some("Know who you are"),
-        "profile" => Some("See your name"),
+        "profile" => Some("See your name and what your profile says about you"),
         "email" => Some("See your e-mail address"),
+        "address" => Some("See your postal address"),
+        "phone" => Some("See your phone number"),
+        "offline_access" => {
+            Some("Stay connected when you are away, until you log out or take this back")
+        }
+        "account.consents" => Some("See and withdraw what you allowed other applications"),
         "partner.tenants.list" => Some("See which customers your organisation manages"),
         "partner.tenants.switch_context" => {
             Some("Act in your customers' tenants on your behalf, where they allow it")
@@ -125,4 +134,20 @@ fn in_plain_words(shown: &Shown) -> Vec<&'static str> {
         _ => None,
     });
     words.collect()
+}
+
+/// What the application says about itself, to be read elsewhere: nothing of it is loaded into our page.
+fn links(shown: &Shown) -> Vec<(&'static str, &str)> {
+    let registration = &shown.client.registration;
+    let links = [
+        ("Home page", &registration.client_uri),
+        ("Logo", &registration.logo_uri),
+        ("What it does with your data", &registration.policy_uri),
+        ("Its terms", &registration.tos_uri),
+    ];
+    let is_web = |uri: &&str| uri.starts_with("https://") || uri.starts_with("http://");
+    links
+        .into_iter()
+        .filter_map(|(words, uri)| Some((words, uri.as_deref().filter(is_web)?)))
+        .collect()
 }

@@ -39,6 +39,12 @@ impl Cookies {
         set(names(app).0, value, app.is_secure(), response);
     }
 
+    /// Takes the session cookie away.
+    pub fn clear_session(app: &App, response: &mut Response) {
+        // The attribute ends the cookie (RFC 6265 §5.2.2); the empty value would be no session either.
+        set(names(app).0, "; Max-Age=0", app.is_secure(), response);
+    }
+
     /// Sets the browser cookie.
     pub fn set_browser(app: &App, value: &str, response: &mut Response) {
         set(names(app).1, value, app.is_secure(), response);

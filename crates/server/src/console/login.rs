@@ -36,7 +36,11 @@ pub async fn show(
 ) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match pending(&app, &headers, &form).await {
-        Ok((shown, browser)) => login_page(&app, StatusCode::OK, (&shown, &browser), "", None),
+        Ok((shown, browser)) => {
+            let hint = shown.pending.login_hint.as_deref().filter(|hint| hint.len() <= 254);
+            let email = hint.unwrap_or_default();
+            login_page(&app, StatusCode::OK, (&shown, &browser), email, None)
+        }
         Err(error) => page::of(error),
     }
 }
@@ -68,10 +72,19 @@ async fn try_submit(
     }
     let email = form.get("email").unwrap_or_default();
     let password = form.get("password").unwrap_or_default();
-    match app.issuer().log_in(email, password, via).await {
+    let before = match Cookies::read(app, headers).session {
+        Some(cookie) => app.issuer().session(&cookie).await?,
+        None => None,
+    };
+    match app.issuer().log_in((email, password), before.as_ref(), via).await {
         Ok(logged_in) => {
-            let next = app.issuer().go_on(&shown, &logged_in.session).await?;
-            let mut response = go(app, &next).await?;
+            let next = app.issuer().go_on(&shown, &logged_in.session).await;
+            // Logged in in any case: the cookie from before may be good no more.
+            let gone = match next {
+                Ok(next) => go(app, &next).await,
+                Err(error) => Err(error),
+            };
+            let mut response = gone.unwrap_or_else(page::of);
             Cookies::set_session(app, &logged_in.cookie, &mut response);
             Ok(response)
         }
@@ -105,7 +118,7 @@ fn login_page(
     message: Option<&'static str>,
 ) -> Response {
     let login = LoginPage {
-        client_name: &shown.client_name,
+        client_name: &shown.client.name,
         interaction: shown.id.to_string(),
         form_token: form_token(app, &format!("login {}", shown.id), browser),
         email,

@@ -5,4 +5,5 @@ pub mod consent;
 pub mod cookies;
 pub mod invitation;
 pub mod login;
+pub mod logout;
 pub mod page;

@@ -23,13 +23,33 @@ pub(crate) fn render(
     page: &impl Template,
     form_target: Option<&str>,
 ) -> Response {
+    let form_action = format!(
+        "form-action 'self'{}",
+        form_target.map(|target| format!(" {target}")).unwrap_or_default()
+    );
+    render_under(status, page, &form_action)
+}
+
+/// Renders the only page with a script: one that posts its form by itself, named by its nonce. The form
+/// goes to the client alone; from there the client may send the browser on, as after a redirect.
+pub(crate) fn render_with_script(
+    status: StatusCode,
+    page: &impl Template,
+    form_target: Option<&str>,
+    nonce: &str,
+) -> Response {
+    let target = form_target.unwrap_or_default();
+    let policy = format!("script-src 'nonce-{nonce}'; form-action https: {target}");
+    render_under(status, page, &policy)
+}
+
+fn render_under(status: StatusCode, page: &impl Template, more: &str) -> Response {
     let Ok(html) = page.render() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self'{}",
-        form_target.map(|target| format!(" {target}")).unwrap_or_default()
+         frame-ancestors 'none'; {more}"
     );
     let mut response = (status, Html(html)).into_response();
     let headers = response.headers_mut();

@@ -1,13 +1,16 @@
 //! `GET/POST /oauth2/authorize`: into the login dance, and out of it again.
 
+use std::borrow::Cow;
+
+use askama::Template;
 use axum::{
     extract::{RawQuery, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
 use procura_issuer::{
     Via,
-    authorize::{Answer, Next, Parameters},
+    authorize::{Answer, Next, Parameters, ResponseMode},
 };
 
 use crate::{
@@ -19,6 +22,15 @@ use crate::{
         request::{Refused, Request},
     },
 };
+
+/// The page that posts the answer to the client (OAuth 2.0 Form Post Response Mode §2).
+#[derive(Template)]
+#[template(path = "form_post.html")]
+struct FormPostPage<'a> {
+    action: &'a str,
+    fields: Vec<(&'static str, Cow<'a, str>)>,
+    nonce: &'a str,
+}
 
 /// By GET.
 pub async fn by_get(
@@ -33,18 +45,29 @@ pub async fn by_get(
     }
 }
 
-/// By POST (OpenID Connect Core §3.1.2.1).
+/// By POST (OpenID Connect Core §3.1.2.1). Where it comes from another site the browser keeps our cookies
+/// back, and nobody seems to be logged in; so it is sent here once more by GET.
 pub async fn by_post(
     State(app): State<App>,
     From(via): From,
     headers: HeaderMap,
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
-    match form {
-        Ok(form) => begin(&app, &via, &headers, form).await,
-        Err(error) => page::error(error.code()),
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return page::error(error.code()),
+    };
+    let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.iter()).finish();
+    if is_foreign && query.len() <= MAX_QUERY {
+        return Redirect::to(&format!("/oauth2/authorize?{query}")).into_response();
     }
+    begin(&app, &via, &headers, form).await
 }
+
+/// Longer URLs do not get through everywhere.
+const MAX_QUERY: usize = 8 * 1024;
 
 async fn begin(app: &App, via: &Via, headers: &HeaderMap, form: Form) -> Response {
     match try_begin(app, via, headers, form).await {
@@ -66,6 +89,10 @@ pub(crate) fn parameters(form: &Form) -> Parameters<'_> {
         code_challenge: form.get("code_challenge"),
         code_challenge_method: form.get("code_challenge_method"),
         prompt: form.get("prompt"),
+        max_age: form.get("max_age"),
+        login_hint: form.get("login_hint"),
+        id_token_hint: form.get("id_token_hint"),
+        claims: form.get("claims"),
         dpop_jkt: form.get("dpop_jkt"),
         response_mode: form.get("response_mode"),
         ..Parameters::default()
@@ -93,7 +120,7 @@ async fn try_begin(
         None => (app.issuer().environment().secret()?, true),
     };
     let next =
-        app.issuer().begin_authorization(request.parameters(), &browser, session.as_ref()).await?;
+        app.issuer().begin_authorization(&request.parameters(), &browser, session.as_ref()).await?;
     let mut response = go(app, &next).await?;
     if is_new {
         Cookies::set_browser(app, &browser, &mut response);
@@ -101,9 +128,13 @@ async fn try_begin(
     Ok(response)
 }
 
-/// To where the browser goes next; always 303, so that no form is ever sent again.
+/// To where the browser goes next; always 303, so that no form is ever sent again, unless the client
+/// wants the answer posted.
 pub(crate) async fn go(app: &App, next: &Next) -> procura_issuer::Result<Response> {
     let to = match next {
+        Next::Client(answer) if answer.mode == ResponseMode::FormPost => {
+            return form_post(app, answer).await;
+        }
         Next::Client(answer) => location(app, answer).await?,
         Next::LogIn(id) => format!("/login?interaction={id}"),
         Next::Consent(id) => format!("/consent?interaction={id}"),
@@ -111,14 +142,27 @@ pub(crate) async fn go(app: &App, next: &Next) -> procura_issuer::Result<Respons
     Ok(Redirect::to(&to).into_response())
 }
 
+/// What the client hears: by its members, or signed as a whole, with nothing beside it (JARM §2.3.1).
+async fn fields<'a>(
+    app: &'a App,
+    answer: &'a Answer,
+) -> procura_issuer::Result<Vec<(&'static str, Cow<'a, str>)>> {
+    if let Some(signed) = app.issuer().sign_answer(answer).await? {
+        return Ok(vec![("response", signed.into())]);
+    }
+    let outcome = match &answer.outcome {
+        Ok(code) => ("code", code.into()),
+        Err(error) => ("error", Cow::Borrowed(*error)),
+    };
+    let state = answer.state.as_ref().map(|state| ("state", state.into()));
+    let issuer = ("iss", app.origin().into());
+    Ok([Some(outcome), state, Some(issuer)].into_iter().flatten().collect())
+}
+
 /// The client's redirect URI with the answer added; what was registered stays as it is, byte by byte.
 async fn location(app: &App, answer: &Answer) -> procura_issuer::Result<String> {
-    let signed = app.issuer().sign_answer(answer).await?;
-    let query = match signed {
-        // It says all of it, and nothing stands beside it (JARM §2.3.1).
-        Some(signed) => format!("response={signed}"),
-        None => plain(app.origin(), answer),
-    };
+    let fields = fields(app, answer).await?;
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let uri = &answer.redirect_uri;
     if uri.contains('#') {
         return Err(procura_issuer::Error::Invalid("redirect_uri"));
@@ -127,15 +171,10 @@ async fn location(app: &App, answer: &Answer) -> procura_issuer::Result<String> 
     Ok(format!("{uri}{joint}{query}"))
 }
 
-fn plain(issuer: &str, answer: &Answer) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    match &answer.outcome {
-        Ok(code) => query.append_pair("code", code),
-        Err(error) => query.append_pair("error", error),
-    };
-    if let Some(state) = &answer.state {
-        query.append_pair("state", state);
-    }
-    query.append_pair("iss", issuer);
-    query.finish()
+async fn form_post(app: &App, answer: &Answer) -> procura_issuer::Result<Response> {
+    let nonce = app.issuer().environment().secret()?;
+    let action = answer.redirect_uri.as_str();
+    let page = FormPostPage { action, fields: fields(app, answer).await?, nonce: &nonce };
+    let target = page::form_target(action);
+    Ok(page::render_with_script(StatusCode::OK, &page, target.as_deref(), &nonce))
 }

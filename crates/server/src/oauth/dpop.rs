@@ -49,12 +49,6 @@ pub struct Shows<'a> {
 }
 
 impl Shows<'_> {
-    /// Whether it came with a proof.
-    #[must_use]
-    pub const fn is_proven(&self) -> bool {
-        self.key.is_some()
-    }
-
     /// How it came.
     #[must_use]
     pub fn shown(&self) -> Shown<'_> {

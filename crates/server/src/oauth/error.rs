@@ -130,6 +130,7 @@ const fn text_for(parameter: &'static str) -> &'static str {
     match parameter.as_bytes() {
         b"grant_type" => "grant_type is missing or not valid.",
         b"code" => "code is missing or not valid.",
+        b"refresh_token" => "refresh_token is missing or not valid.",
         b"redirect_uri" => "redirect_uri is missing or not valid.",
         b"request_uri" => "request_uri is not accepted here.",
         b"token" => "token is missing or not valid.",

@@ -66,6 +66,7 @@ impl Form {
         Self::parse(text.extend_pairs(parameters).finish().as_bytes())
     }
 
+    /// All parameters.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().filter_map(|at| {
             Some((self.text.get(at.name..at.value)?, self.text.get(at.value..at.end)?))

@@ -6,7 +6,11 @@ use axum::{
     extract::State,
     http::{HeaderName, header},
 };
-use procura_issuer::{client_credentials, exchange, redeem};
+use procura_issuer::{
+    authorize::ResponseMode,
+    client_credentials, consents, exchange, prompt, redeem, refresh,
+    requested::{CLAIMS, IDENTITY_SCOPES},
+};
 use procura_token::Jwks;
 use serde_json::{Value, json};
 
@@ -30,6 +34,17 @@ pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 
 /// The document for this issuer.
 pub(crate) fn document(issuer: &str) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
+    let own = [
+        "partner.tenants.list",
+        "partner.tenants.switch_context",
+        "tenant.admin",
+        "operator.admin",
+    ];
+    let scopes: Vec<_> =
+        IDENTITY_SCOPES.iter().copied().chain([consents::SCOPE]).chain(own).collect();
+    let claims = CLAIMS.iter().flat_map(|(_, claims)| claims.iter().copied());
+    let claims: Vec<_> =
+        ["sub", "auth_time", "acr", "amr", "sid"].into_iter().chain(claims).collect();
     json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth2/authorize"),
@@ -39,13 +54,14 @@ pub(crate) fn document(issuer: &str) -> Value {
         "userinfo_endpoint": at("/oauth2/userinfo"),
         "introspection_endpoint": at("/oauth2/introspect"),
         "revocation_endpoint": at("/oauth2/revoke"),
-        "scopes_supported": ["openid", "profile", "email", "partner.tenants.list",
-            "partner.tenants.switch_context", "tenant.admin", "operator.admin"],
+        "end_session_endpoint": at("/oauth2/logout"),
+        "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "jwt", "query.jwt"],
-        "grant_types_supported": [redeem::GRANT, client_credentials::GRANT, exchange::GRANT],
+        "response_modes_supported": ResponseMode::ALL.map(|(name, _)| name),
+        "grant_types_supported": [redeem::GRANT, refresh::GRANT, client_credentials::GRANT, exchange::GRANT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": OWN_ALGS,
+        "userinfo_signing_alg_values_supported": OWN_ALGS,
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": FOREIGN_ALGS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
@@ -58,8 +74,10 @@ pub(crate) fn document(issuer: &str) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "acr_values_supported": ["urn:procura:acr:pwd"],
-        "claims_supported": ["sub", "name", "email", "email_verified", "auth_time", "acr", "amr", "sid"],
-        "prompt_values_supported": ["none", "login", "consent"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims,
+        "claims_parameter_supported": true,
+        "prompt_values_supported": prompt::VALUES,
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": FOREIGN_ALGS,
         "request_uri_parameter_supported": false,

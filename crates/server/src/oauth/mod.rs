@@ -6,6 +6,7 @@ pub mod dpop;
 pub mod error;
 pub mod form;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
 pub mod par;
 pub mod request;

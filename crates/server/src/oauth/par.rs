@@ -116,6 +116,6 @@ async fn keep(
     let asked = Form::of(&kept.parameters)?;
     let parameters =
         Parameters { way: Way::Pushing, is_signed: kept.is_signed, ..parameters(&asked) };
-    let pushed = app.issuer().push(parameters, &kept).await?;
+    let pushed = app.issuer().push(&parameters, &kept).await?;
     pushed.map_err(|code| OAuthError::authorization(code).into())
 }

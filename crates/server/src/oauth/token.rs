@@ -12,7 +12,9 @@ use procura_issuer::{
     Minted, Via, client_credentials,
     dpop::ProvenKey,
     exchange::{self, Request},
+    home::Given,
     redeem::{self, Redemption},
+    refresh::{self, Refreshing},
 };
 use procura_store::clients::Client;
 use procura_token::{DelegationId, Purpose, Scope, TenantId};
@@ -54,7 +56,11 @@ async fn try_token(
         }
     };
     let grant = form.get("grant_type");
-    let action = if grant == Some(exchange::GRANT) { exchange::ACTION } else { "token.issue" };
+    let action = match grant {
+        Some(exchange::GRANT) => exchange::ACTION,
+        Some(refresh::GRANT) => refresh::ACTION,
+        _ => "token.issue",
+    };
     let client = client_auth::authenticate(issuer, headers, &form, action, via).await?;
     let key = match dpop::proven(issuer, headers, ("POST", "/oauth2/token")).await {
         Ok(key) => key,
@@ -67,6 +73,7 @@ async fn try_token(
     let answer = match grant {
         Some(exchange::GRANT) => by_exchange(app, &asks).await,
         Some(redeem::GRANT) => by_code(app, &asks).await,
+        Some(refresh::GRANT) => by_refresh(app, &asks).await,
         Some(client_credentials::GRANT) => by_client(app, &asks).await,
         Some(_) => Err(OAuthError::GRANT_TYPE.into()),
         None => Err(OAuthError::missing("grant_type").into()),
@@ -190,8 +197,24 @@ async fn by_code(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
         code_verifier: form.get("code_verifier"),
         key: asks.key.as_ref(),
     };
-    let redeemed = app.issuer().redeem(asks.client, redemption, asks.via).await?;
-    Ok(answer(&Answer { id_token: redeemed.id_token.as_deref(), ..Answer::new(&redeemed.token) }))
+    Ok(home_answer(&app.issuer().redeem(asks.client, redemption, asks.via).await?))
+}
+
+async fn by_refresh(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let asked = Refreshing {
+        token: asks.form.require("refresh_token")?,
+        scope: scope(asks.form)?,
+        key: asks.key.as_ref(),
+    };
+    Ok(home_answer(&app.issuer().refresh(asks.client, asked, asks.via).await?))
+}
+
+fn home_answer(given: &Given) -> Response {
+    answer(&Answer {
+        id_token: given.id_token.as_deref(),
+        refresh_token: given.refresh_token.as_deref(),
+        ..Answer::new(&given.token)
+    })
 }
 
 async fn by_client(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
@@ -218,6 +241,8 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delegation_id: Option<DelegationId>,
@@ -234,6 +259,7 @@ impl<'a> Answer<'a> {
             expires_in: token.expires_in,
             scope: &token.scope,
             id_token: None,
+            refresh_token: None,
             tenant: None,
             delegation_id: None,
             delegation_expires_in: None,
