@@ -16,6 +16,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod logout_notices;
 pub mod meters;
 mod mint;
 pub mod partner_access;

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod ledger;
 pub mod logout;
 pub mod meters;
+mod notices;
 mod postgres;
 pub mod refresh;
 pub mod relationships;

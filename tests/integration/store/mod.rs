@@ -4,6 +4,7 @@ mod carried;
 mod contract;
 mod corners;
 mod leases;
+mod notices;
 mod schema;
 mod statements;
 mod walls;
