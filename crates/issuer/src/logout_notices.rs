@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use procura_outbound::Error as CallFailed;
 use procura_store::{audit::Entry, clients::Client, logout::Notice};
-use procura_token::{AuditId, ClientId};
+use procura_token::{Algorithm, AuditId, ClientId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{Issuer, Result};
+use crate::{Error, Issuer, Result};
 
 /// Deliveries at once on this node.
 const MAX_DELIVERIES: usize = 64;
@@ -20,6 +20,9 @@ const MAX_OF_CLIENT: usize = 4;
 const TAKEN_SECS: i64 = 60;
 /// Pauses after failed attempts. After the last attempt it is given up.
 const PAUSES_SECS: [i64; 4] = [10, 30, 120, 300];
+/// A client has this long to take a logout token.
+const LOGOUT_TOKEN_SECS: i64 = 120;
+const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 const ACTION: &str = "logout.notify";
 
 /// What a client said to a logout token, or why it heard nothing.
@@ -31,6 +34,8 @@ enum Outcome {
     /// It is no longer there, or no longer wants to hear.
     Gone,
     Failed(CallFailed),
+    /// We could not read or sign; it was not called.
+    Ours,
 }
 
 impl Outcome {
@@ -43,6 +48,7 @@ impl Outcome {
             Self::Failed(CallFailed::BadUrl | CallFailed::AddressRefused) => "address_not_allowed",
             Self::Failed(CallFailed::Status(_)) => "failed_at_client",
             Self::Failed(_) => "unreachable",
+            Self::Ours => "internal_error",
         })
     }
 }
@@ -55,11 +61,8 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Begins to deliver what is due, and does not wait for it. `sign` makes the logout token.
-    pub async fn begin<F>(&mut self, issuer: &Issuer, sign: impl Fn(Notice) -> F) -> Result<()>
-    where
-        F: Future<Output = Result<String>>,
-    {
+    /// Begins to deliver what is due, and does not wait for it.
+    pub async fn begin(&mut self, issuer: &Issuer) -> Result<()> {
         self.forget_finished();
         let free = MAX_DELIVERIES.saturating_sub(self.tasks.len());
         if free == 0 {
@@ -73,12 +76,10 @@ impl Deliveries {
             }
             let until = now.plus_secs(TAKEN_SECS);
             let Some(taken) = issuer.0.store.take_notice(&due, until).await? else { continue };
-            // One that cannot be signed now is tried again like one that was not heard.
-            let signed = sign(taken.clone()).await.ok();
             let (issuer, client) = (issuer.clone(), taken.client.clone());
             *self.running.entry(client.clone()).or_default() += 1;
             self.tasks.spawn(async move {
-                issuer.deliver(taken, signed).await;
+                issuer.deliver(taken).await;
                 client
             });
         }
@@ -106,15 +107,15 @@ impl Deliveries {
 }
 
 impl Issuer {
-    async fn deliver(&self, taken: Notice, signed: Option<String>) {
-        let outcome = self.tell(&taken, signed).await;
+    async fn deliver(&self, taken: Notice) {
+        let outcome = self.tell(&taken).await;
         if let Some(reason) = outcome.reason() {
             // Not the URL: its path can be a secret.
             let (client, attempt) = (&taken.client, taken.attempts);
             tracing::warn!(%client, attempt, reason, "a logout was not delivered");
         }
         let ended = match (outcome, pause_after(taken.attempts)) {
-            (Outcome::Failed(_), Some(pause)) => {
+            (Outcome::Failed(_) | Outcome::Ours, Some(pause)) => {
                 let next_at = self.0.environment.now().plus_secs(pause);
                 self.0.store.postpone_notice(&taken, next_at).await.map_err(Into::into)
             }
@@ -126,18 +127,41 @@ impl Issuer {
         }
     }
 
-    async fn tell(&self, taken: &Notice, signed: Option<String>) -> Outcome {
-        let client = match self.0.store.find_client(&taken.client).await {
-            Ok(client) => client.filter(|client| client.is_enabled),
-            Err(_) => return Outcome::Failed(CallFailed::Unreachable),
+    async fn tell(&self, taken: &Notice) -> Outcome {
+        let Ok(client) = self.0.store.find_client(&taken.client).await else {
+            return Outcome::Ours;
         };
+        let client = client.filter(|client| client.is_enabled);
         let Some(url) = client.as_ref().and_then(logout_url) else { return Outcome::Gone };
-        let Some(signed) = signed else { return Outcome::Failed(CallFailed::Unreachable) };
+        let Ok(signed) = self.logout_token(taken).await else { return Outcome::Ours };
         match self.0.outbound.post_form(url, &[("logout_token", &signed)]).await {
             Ok(200 | 204) => Outcome::Delivered,
             Ok(400) => Outcome::Refused,
             Ok(other) => Outcome::Failed(CallFailed::Status(other)),
             Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// The token by which a client hears that a login is over (Back-Channel Logout §2.4), signed as its ID
+    /// tokens are. Each attempt has its own: it lives two minutes, and a pause is longer.
+    pub async fn logout_token(&self, notice: &Notice) -> Result<String> {
+        let now = self.0.environment.now();
+        let client = self.0.store.find_client(&notice.client).await?.ok_or(Error::NotFound)?;
+        let claims = json!({
+            "iss": self.0.settings.issuer,
+            "aud": client.id,
+            "iat": now.secs(),
+            "exp": now.plus_secs(LOGOUT_TOKEN_SECS).secs(),
+            "jti": self.new_jti()?,
+            "sub": notice.user,
+            "sid": notice.session,
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        let signers = self.signers(self.0.store.keys_version()).await?;
+        match client.registration.id_token_signed_response_alg {
+            Algorithm::Rs256 => signers.identity(LOGOUT_TOKEN_TYPE, &claims),
+            Algorithm::Es256 => signers.access(LOGOUT_TOKEN_TYPE, &claims),
+            _ => Err(Error::Broken),
         }
     }
 

@@ -13,6 +13,7 @@ mod demo;
 mod failure;
 mod key_commands;
 mod keys;
+mod logouts;
 mod metrics;
 mod oauth;
 mod outbound;
