@@ -97,6 +97,12 @@ impl Software {
         Self { world: node.world(), ..self.clone() }
     }
 
+    /// The same client with another key for its proofs.
+    #[must_use]
+    pub fn with_another_key(&self) -> Self {
+        Self { holder: Arc::new(Signer::new("ES256")), ..self.clone() }
+    }
+
     /// A new assertion for the issuer.
     pub fn assertion(&self) -> String {
         self.assertion_with(&json!({}))

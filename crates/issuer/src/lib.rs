@@ -28,6 +28,7 @@ pub mod jarm;
 pub mod keys;
 pub mod login;
 pub mod logout;
+pub mod logout_notices;
 mod mail;
 pub mod meters;
 mod mint;

@@ -120,6 +120,6 @@ impl Issuer {
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         });
         let signers = self.signers(self.0.store.keys_version()).await?;
-        signers.by(client.registration.id_token_signed_response_alg, "logout+jwt", &claims)
+        signers.by(client.id_token_alg(), "logout+jwt", &claims)
     }
 }

@@ -105,6 +105,12 @@ impl App {
         self.0.parts.bounds.open()
     }
 
+    /// Whether the public listener speaks TLS itself.
+    #[must_use]
+    pub fn ends_tls(&self) -> bool {
+        self.0.parts.tls.is_some()
+    }
+
     /// When the certificate of the public listener expires, in seconds of the Unix epoch; 0 where it has
     /// none.
     #[must_use]

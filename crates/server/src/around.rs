@@ -19,6 +19,9 @@ use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthE
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Two years, as the proxies in `deploy/` say it.
+const ALWAYS_TLS: &str = "max-age=63072000";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The middleware.
@@ -65,6 +68,10 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Where a proxy ends TLS it is the proxy's to promise this.
+    if app.ends_tls() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ALWAYS_TLS));
+    }
     // Whatever does not say otherwise must not be kept: it is about one person or one token.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -15,6 +15,7 @@ mod exposure;
 mod failure;
 mod key_commands;
 mod keys;
+mod logouts;
 mod metrics;
 mod oauth;
 mod outbound;

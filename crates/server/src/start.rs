@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Log},
     database, demo,
     failure::Failure,
-    keys, outbound,
+    keys, logouts, outbound,
     proxies::Proxies,
     relay, routes, seed,
     serve::{Bounds, GRACE, serve as serve_requests},
@@ -86,6 +86,7 @@ async fn serve(config: Config, first: First) -> Result<(), Failure> {
     if let Some(place) = relay::place(&config.redis)? {
         relay::start(place, issuer.clone(), stopping.clone());
     }
+    logouts::start(issuer.clone(), stopping.clone());
     let telemetry = Telemetry::start(&config.telemetry).await?;
     let bounds =
         Bounds::new(config.limits.max_connections, Duration::from_secs(config.limits.idle_secs));

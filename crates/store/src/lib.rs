@@ -14,6 +14,7 @@ pub mod keys;
 pub mod ledger;
 pub mod logout;
 pub mod meters;
+mod notices;
 mod postgres;
 pub mod pushed;
 pub mod refresh;

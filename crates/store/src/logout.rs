@@ -29,7 +29,7 @@ pub struct Notice {
     pub created_at: Ts,
 }
 
-fn notice(row: &Row) -> Result<Notice> {
+pub(crate) fn notice(row: &Row) -> Result<Notice> {
     Ok(Notice {
         id: row.int("id")?,
         client: row.parsed("client_id")?,
@@ -42,14 +42,6 @@ fn notice(row: &Row) -> Result<Notice> {
 }
 
 impl Store {
-    /// What is due, oldest first, at most so many.
-    pub async fn list_logout_notices(&self, now: Ts, limit: i64) -> Result<Vec<Notice>> {
-        const LIST: &str =
-            "SELECT * FROM logout_notices WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2";
-        let rows = query(LIST).bind(now.0).bind(limit).fetch_all(&self.readers).await?;
-        rows.iter().map(notice).collect()
-    }
-
     /// Forgets who was told of logins from which nothing can come any more.
     pub async fn forget_session_clients(&self, now: Ts) -> Result<()> {
         const FORGET: &str = "DELETE FROM session_clients WHERE session_id IN \

@@ -238,6 +238,14 @@ impl Tx {
         Ok(done == 1)
     }
 
+    /// Ends all families of a client.
+    pub async fn end_families_of(&mut self, client: &ClientId) -> Result<u64> {
+        const END: &str = "UPDATE refresh_families SET ended_at = $2 \
+                           WHERE client_id = $1 AND ended_at IS NULL";
+        let now = self.now();
+        query(END).bind(client.as_str()).bind(now.0).execute(self.connection()).await
+    }
+
     /// Ends the families that a person let this client have.
     pub async fn end_families_between(&mut self, user: UserId, client: &ClientId) -> Result<u64> {
         const END: &str = "UPDATE refresh_families SET ended_at = $3 \

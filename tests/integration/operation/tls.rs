@@ -109,7 +109,9 @@ async fn requests_come_over_tls_and_not_without() {
     let issuer = place.house.issuer();
     assert_eq!(place.house.demo().issuer, issuer);
     let answer = place.client().get(format!("{issuer}/.well-known/openid-configuration")).send();
-    let found: serde_json::Value = answer.await.unwrap().json().await.unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.headers()["strict-transport-security"], "max-age=63072000");
+    let found: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(found["token_endpoint"], format!("{issuer}/oauth2/token"));
     for (protocols, chosen) in [("h2,http/1.1", "h2"), ("http/1.1", "http/1.1")] {
         let asked = format!("-alpn {protocols}");

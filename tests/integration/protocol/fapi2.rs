@@ -1,10 +1,8 @@
 //! FAPI 2.0 Security Profile, as a whole: what a client under this profile can do, and all that it cannot.
 
-use std::sync::Arc;
-
 use procura_domain::Profile;
 use procura_store::clients::Client;
-use procura_tests::{CALLBACK, House, Signer, Software, claims, exchange_form, header};
+use procura_tests::{CALLBACK, House, claims, exchange_form, header};
 use serde_json::json;
 
 use super::{PAT, READ_BILLING, at, http, send};
@@ -117,7 +115,7 @@ async fn section_5_3_2_1_clients_keep_their_refresh_token_and_may_change_the_key
     }
     software.post("/oauth2/token", &form, &[]).await.oauth_error(400, "invalid_dpop_proof");
     other.token(&form).await.oauth_error(400, "invalid_grant");
-    let renewed = Software { holder: Arc::new(Signer::new("ES256")), ..software.clone() };
+    let renewed = software.with_another_key();
     let answer = renewed.token(&form).await;
     let home = answer.expect(200).string("access_token");
     assert_eq!(claims(&home)["cnf"]["jkt"], renewed.holder.thumbprint());

@@ -1,5 +1,6 @@
 //! The protocol, document by document: what each RFC demands, and what bad input gets.
 
+mod backchannel_logout;
 mod fapi2;
 mod form_post;
 mod input;

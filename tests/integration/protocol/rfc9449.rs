@@ -333,7 +333,7 @@ async fn section_5_a_refresh_token_of_a_public_client_works_with_its_key_alone()
         ("refresh_token", token.as_str()),
         ("client_id", software.id.as_str()),
     ];
-    let thief = Software { holder: Arc::new(Signer::new("ES256")), ..software.clone() };
+    let thief = software.with_another_key();
     for proofs in [vec![], vec![thief.proof("/oauth2/token")]] {
         let proofs: Vec<_> = proofs.iter().map(String::as_str).collect();
         let answer = software.post_bare("/oauth2/token", &form, &proofs).await;

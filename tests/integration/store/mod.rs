@@ -4,6 +4,7 @@ mod carried;
 mod contract;
 mod corners;
 mod leases;
+mod notices;
 mod once;
 mod opening;
 mod refreshed;
