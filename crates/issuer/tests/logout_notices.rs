@@ -145,6 +145,8 @@ impl World {
             issuer: "https://auth.example".into(),
             home_ttl_secs: 600,
             limits: Limits { ttl_secs: 300 },
+            is_dpop_nonce_required: false,
+            refresh: procura_issuer::RefreshLife { ttl_secs: 3600, idle_secs: 600 },
             session_ttl_secs: 3600,
             mail_dir: "/nowhere".into(),
             keys: Plan::default(),
@@ -265,7 +267,8 @@ fn client(id: &str, url: Option<&str>) -> Client {
         id: id.parse().unwrap(),
         tenant: TENANT,
         name: "Portal".into(),
-        secret_hash: None,
+        secrets: Vec::new(),
+        is_stopped_by_operator: false,
         is_enabled: true,
         version: 1,
         redirect_uris: Vec::new(),
@@ -406,7 +409,7 @@ async fn a_client_that_is_switched_off_or_leads_inside_hears_nothing() {
     node.add_client("cli_inside", Some(&inside)).await;
     node.log_in_and_out(1, &["cli_off", "cli_inside"]).await;
     let mut tx = node.issuer.store().begin(NOW).await.unwrap();
-    tx.update_client_status(&"cli_off".parse().unwrap(), false).await.unwrap();
+    tx.update_client_status(&"cli_off".parse().unwrap(), false, false).await.unwrap();
     tx.commit().await.unwrap();
     for pause in [0, 10, 30, 120, 300] {
         world.pass(pause);
