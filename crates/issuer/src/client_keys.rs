@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static> Documents<T> {
     }
 
     /// The document of this client at this URL; `None` where there is none to be had. A document that does
-    /// not suit, for example because it lacks a key, is fetched again where [`COOL_DOWN`] permits; what
+    /// not suit, for example because it lacks a key, is fetched again, at most once in ten seconds; what
     /// comes then is answered whether it suits or not.
     pub async fn find(
         &self,
