@@ -305,6 +305,20 @@ impl Person {
         Answer::of(request.send().await.expect("the server answers")).await
     }
 
+    /// Changes something by POST, if it is still the version with this tag.
+    pub async fn post_if(&self, path: &str, body: &Value, tag: &str) -> Answer {
+        let request = self.world.request(&self.home, Method::POST, path).json(body);
+        let request = request.header(IF_MATCH, tag);
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
+    /// Changes something by POST, as the version that is there now.
+    pub async fn post_seen(&self, thing: &str, step: &str, body: &Value) -> Answer {
+        let seen = self.get(thing).await;
+        let tag = seen.header("etag").unwrap_or_default();
+        self.post_if(&format!("{thing}/{step}"), body, tag).await
+    }
+
     /// Ends something by DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.world.api(&self.home, Method::DELETE, path, None).await

@@ -77,8 +77,13 @@ const ABOUT_PEOPLE: [&str; 6] =
     ["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// Scopes that let a client use a person's role.
-const ADMINISTRATIVE: [&str; 4] =
-    [permission::LIST_TENANTS, permission::SWITCH_CONTEXT, "tenant.admin", "operator.admin"];
+const ADMINISTRATIVE: [&str; 5] = [
+    permission::LIST_TENANTS,
+    permission::SWITCH_CONTEXT,
+    "tenant.admin",
+    "operator.admin",
+    "account.consents",
+];
 
 pub(crate) const MAX_ITEMS: usize = 32;
 
@@ -147,6 +152,7 @@ impl ClientSettings {
         require(is_default, "default_audience", "must be one of the audiences")?;
         require(self.exchange_for.len() <= MAX_ITEMS, "exchange_for", "too many")?;
         self.registration.check()?;
+        self.check_answers()?;
         if self.profile == Profile::Fapi2 { self.check_fapi2() } else { Ok(()) }
     }
 
@@ -200,6 +206,21 @@ impl ClientSettings {
     }
 
     /// FAPI 2.0 Security Profile §5.3.2, as far as it is about what is registered.
+    /// What we sign, we sign with one of our two keys.
+    fn check_answers(&self) -> Result<(), Fault> {
+        let r = &self.registration;
+        for (member, alg) in [
+            ("registration.id_token_signed_response_alg", Some(r.id_token_signed_response_alg)),
+            ("registration.userinfo_signed_response_alg", r.userinfo_signed_response_alg),
+            ("registration.authorization_signed_response_alg", r.authorization_signed_response_alg),
+            ("registration.introspection_signed_response_alg", r.introspection_signed_response_alg),
+        ] {
+            let is_ours = alg.is_none_or(|alg| matches!(alg, Algorithm::Es256 | Algorithm::Rs256));
+            require(is_ours, member, "must be ES256 or RS256")?;
+        }
+        Ok(())
+    }
+
     fn check_fapi2(&self) -> Result<(), Fault> {
         let r = &self.registration;
         require(

@@ -12,7 +12,9 @@ const MINUTES_OF_WEEK: i64 = 7 * MINUTES_OF_DAY;
 /// 1970-01-01 was a Thursday: the fourth day of its week.
 const EPOCH_DAY: i64 = 3;
 /// No place on Earth is further from UTC.
-const MOST_OFFSET_MINUTES: i32 = 14 * 60;
+const MOST_OFFSET_MINUTES: u32 = 14 * 60;
+/// More windows than this nobody needs in a week.
+const MOST_WINDOWS: usize = 50;
 
 words! {
     /// A day of the week (ISO 8601: Monday comes first).
@@ -96,11 +98,15 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// Whether every window is one, and the distance exists on Earth.
+    /// Whether every window is one, there are not too many, and the distance exists on Earth.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.utc_offset_minutes.abs() <= MOST_OFFSET_MINUTES
-            && self.windows.iter().all(|window| window.from < window.to && !window.days.is_empty())
+        let is_sound = |window: &Window| {
+            window.from < window.to && (1..=Day::ALL.len()).contains(&window.days.len())
+        };
+        self.utc_offset_minutes.unsigned_abs() <= MOST_OFFSET_MINUTES
+            && self.windows.len() <= MOST_WINDOWS
+            && self.windows.iter().all(is_sound)
     }
 
     /// Whether they are open at this instant.

@@ -124,6 +124,22 @@ impl Terms {
         if conditions.max_age_secs.is_some_and(|secs| !(0..=31_536_000).contains(&secs)) {
             return Some("max_age_secs");
         }
+        // Nobody can let anybody in for one session yet.
+        if self.approval == Approval::EachTime {
+            return Some("approval");
+        }
+        None
+    }
+
+    /// The first member that is larger than anybody needs: asked before terms are compared, because a
+    /// comparison costs what they are long.
+    #[must_use]
+    pub fn excess(&self) -> Option<&'static str> {
+        let conditions = &self.conditions;
+        let permissions = self.custom_permissions.as_ref().map(|set| set.iter().count());
+        if permissions.is_some_and(|count| count > 200) {
+            return Some("custom_permissions");
+        }
         if conditions.hours.as_ref().is_some_and(|hours| !hours.is_sound()) {
             return Some("hours");
         }

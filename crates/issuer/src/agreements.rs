@@ -76,13 +76,19 @@ impl Issuer {
         if wanted.access.is_some() && side != Side::Customer {
             return Err(Error::Forbidden);
         }
-        let terms = patched(&Terms::of(&before), &wanted.terms)?;
-        let direction = Terms::of(&before).direction_to(&terms);
-        if direction != Direction::Same
-            && let Some(fault) = terms.fault(now)
+        let old = Terms::of(&before);
+        let terms = patched(&old, &wanted.terms)?;
+        if terms != old
+            && let Some(fault) = terms.excess().or_else(|| terms.fault(now))
         {
             return Err(Error::Invalid(fault));
         }
+        // A name that stands for more is more, also where it hands over the same.
+        let is_renamed = side == Side::Partner && terms.access_role != old.access_role;
+        let direction = match old.direction_to(&terms) {
+            Direction::Same if is_renamed => Direction::Wider,
+            direction => direction,
+        };
         let is_request = before.state == RelationshipState::Requested;
         match (side, direction) {
             // What was asked for is answered with approve or decline; and it may not grow after the
@@ -127,9 +133,25 @@ impl Issuer {
             expires_at: tx.now().plus_secs(UNANSWERED_SECS),
         };
         tx.put_proposal(&proposal).await?;
-        self.audit_step(&mut tx, call, "relationship.propose", &edge)?;
+        let asked = json!({ "proposal": { "from": null, "to": proposal.terms } });
+        let edge =
+            self.note_proposal(&mut tx, call, ("relationship.propose", asked), &edge).await?;
         tx.commit().await?;
         Ok(Outcome::Proposed(edge, Box::new(proposal)))
+    }
+
+    /// What is asked for is a version of the relationship too: whoever has read it says yes to just that.
+    async fn note_proposal(
+        &self,
+        tx: &mut Tx,
+        call: &Call,
+        (action, changes): (&str, Value),
+        edge: &Relationship,
+    ) -> Result<Relationship> {
+        let edge = tx.update_relationship(edge).await?;
+        self.audit_step(tx, call, (action, Some(&changes)), &edge)?;
+        self.keep_version(tx, action, (&edge, changes), Some(&call.caller)).await?;
+        Ok(edge)
     }
 
     /// The answer to a proposal: the customer's yes, with all of it or less, or its no; or the
@@ -151,9 +173,14 @@ impl Issuer {
         let proposal = proposal.ok_or(Error::WrongState(phase.as_str()))?;
         tx.end_proposal(before.id).await?;
         if step != Step::Approve {
-            self.audit_step(&mut tx, call, action(step), before)?;
+            let gone = json!({ "proposal": { "from": proposal.terms, "to": null } });
+            let edge = self.note_proposal(&mut tx, call, (action(step), gone), before).await?;
             tx.commit().await?;
-            return Ok(Changed { relationship: before.clone(), revoked: None });
+            return Ok(Changed { relationship: edge, revoked: None });
+        }
+        // A yes to whatever lies there by then would be a yes to anything.
+        if call.expected_version.is_none() {
+            return Err(Error::VersionMissing);
         }
         let after = agreed(&proposal.terms, less, tx.now())?.put(before);
         let change = Change { action: action(step), before, after };
@@ -174,8 +201,9 @@ impl Issuer {
             return Err(Error::Forbidden);
         }
         call.expect(before.version)?;
-        if !before.state.is_live() {
-            return Err(Error::WrongState(before.state.as_str()));
+        let phase = before.phase(tx.now());
+        if !before.state.is_live() || phase == Phase::Expired {
+            return Err(Error::WrongState(phase.as_str()));
         }
         if people.as_ref().is_some_and(|people| people.len() > 1000) {
             return Err(Error::Invalid("user_ids"));
@@ -224,7 +252,7 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         action: &str,
-        (before, after): (Option<&Relationship>, &Relationship),
+        (after, changes): (&Relationship, Value),
         by: Option<&Caller>,
     ) -> Result<()> {
         let side = by.and_then(|caller| caller.step(after).ok()).map(|permit| permit.side());
@@ -235,7 +263,7 @@ impl Issuer {
             action: action.to_owned(),
             side,
             user: by.map(|caller| caller.user),
-            changes: changes(before, after),
+            changes,
         };
         Ok(tx.insert_version(&version).await?)
     }
@@ -262,7 +290,7 @@ pub(crate) const fn action(step: Step) -> &'static str {
 /// Terms as they were asked for, or with less; never with more.
 pub(crate) fn agreed(asked: &Terms, less: &Patch, now: Ts) -> Result<Terms> {
     let terms = patched(asked, less)?;
-    if let Some(fault) = terms.fault(now) {
+    if let Some(fault) = terms.excess().or_else(|| terms.fault(now)) {
         return Err(Error::Invalid(fault));
     }
     if terms.are_within(asked) {
@@ -299,7 +327,7 @@ pub(crate) fn patched(terms: &Terms, patch: &Patch) -> Result<Terms> {
 }
 
 /// The members that differ, before and after.
-fn changes(before: Option<&Relationship>, after: &Relationship) -> Value {
+pub(crate) fn changes(before: Option<&Relationship>, after: &Relationship) -> Value {
     let was = before.map(members).unwrap_or_default();
     let changed = members(after).into_iter().filter_map(|(name, to)| {
         let from = was.get(&name).cloned().unwrap_or(Value::Null);

@@ -18,107 +18,17 @@ use crate::{
     jarm::Signed,
     login::ACR_PASSWORD,
     prompt::Prompt,
-    pushed::{Terms, Way},
+    pushed::Terms,
     redeem, refresh,
     requested::{ClaimsParameter, OFFLINE_ACCESS, Requested},
 };
+
+pub use crate::parameters::{Parameters, ResponseMode};
 
 /// A person has this long for login and consent.
 const INTERACTION_SECS: i64 = 10 * 60;
 /// RFC 6749 §4.1.2 recommends at most ten minutes; nobody needs more than this.
 const CODE_SECS: i64 = 60;
-/// Longer parameters are refused before anything is stored.
-const MAX_PARAMETER: usize = 2048;
-
-/// The parameters of the request, as they came; none came twice.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Parameters<'a> {
-    /// `client_id`.
-    pub client_id: Option<&'a str>,
-    /// `redirect_uri`.
-    pub redirect_uri: Option<&'a str>,
-    /// `response_type`.
-    pub response_type: Option<&'a str>,
-    /// `scope`.
-    pub scope: Option<&'a str>,
-    /// `state`.
-    pub state: Option<&'a str>,
-    /// `nonce` (OpenID Connect Core §3.1.2.1).
-    pub nonce: Option<&'a str>,
-    /// `code_challenge` (RFC 7636 §4.3).
-    pub code_challenge: Option<&'a str>,
-    /// `code_challenge_method`.
-    pub code_challenge_method: Option<&'a str>,
-    /// `prompt` (OpenID Connect Core §3.1.2.1).
-    pub prompt: Option<&'a str>,
-    /// `max_age`.
-    pub max_age: Option<&'a str>,
-    /// `login_hint`.
-    pub login_hint: Option<&'a str>,
-    /// `id_token_hint`.
-    pub id_token_hint: Option<&'a str>,
-    /// `claims` (§5.5).
-    pub claims: Option<&'a str>,
-    /// `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
-    pub response_mode: Option<&'a str>,
-    /// `dpop_jkt` (RFC 9449 §10).
-    pub dpop_jkt: Option<&'a str>,
-    /// How the request came.
-    pub way: Way<'a>,
-    /// Whether the client has signed it.
-    pub is_signed: bool,
-}
-
-impl Parameters<'_> {
-    fn is_oversized(&self) -> bool {
-        [
-            self.client_id,
-            self.redirect_uri,
-            self.response_type,
-            self.scope,
-            self.state,
-            self.nonce,
-            self.code_challenge,
-            self.code_challenge_method,
-            self.prompt,
-            self.max_age,
-            self.login_hint,
-            self.id_token_hint,
-            self.claims,
-            self.response_mode,
-            self.dpop_jkt,
-        ]
-        .into_iter()
-        .flatten()
-        .any(|text| text.len() > MAX_PARAMETER)
-    }
-}
-
-/// How the answer reaches the client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResponseMode {
-    /// In the query of the redirect URI.
-    #[default]
-    Query,
-    /// As a form that the browser posts (OAuth 2.0 Form Post Response Mode).
-    FormPost,
-}
-
-impl ResponseMode {
-    /// The modes by name. Those with `jwt` are signed besides (JARM §2.3).
-    pub const ALL: [(&'static str, Self); 5] = [
-        ("query", Self::Query),
-        ("form_post", Self::FormPost),
-        ("jwt", Self::Query),
-        ("query.jwt", Self::Query),
-        ("form_post.jwt", Self::FormPost),
-    ];
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
-    }
-}
 
 /// A request that was checked and waits for the person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +69,12 @@ impl Pending {
         let is_fresh = self.login_since.is_none_or(|since| session.auth_time >= since);
         let is_wanted = |subject: &String| *subject == session.user.to_string();
         is_fresh && self.subject.as_ref().is_none_or(is_wanted)
+    }
+
+    /// Leaves out what the client may not ask for any more.
+    pub(crate) fn narrow_to(&mut self, allowed: &Scope) {
+        self.scope = self.scope.filtered(|permission| allowed.contains(permission));
+        self.claims.narrow_to(allowed);
     }
 
     /// What the person has to agree to: a claim that is named is worth its scope.
@@ -227,7 +143,7 @@ impl Issuer {
             (Some(session), true) => Ok(Next::Client(self.issue_code(&pending, session).await?)),
             _ if is_silent => {
                 let error = if session.is_some() { "consent_required" } else { "login_required" };
-                Ok(Next::Client(answer(&pending, Err(error))))
+                self.refuse(&pending, error).await
             }
             (session, _) => {
                 let id = self.keep(&pending, browser).await?;
@@ -339,6 +255,18 @@ impl Issuer {
         })
     }
 
+    /// Says no to the client. A pushed request is answered once, also so.
+    async fn refuse(&self, pending: &Pending, error: &'static str) -> Result<Next> {
+        if let Some(pushed) = &pending.terms.pushed {
+            let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+            if !tx.use_pushed_request(pushed).await? {
+                return Ok(Next::Client(answer(pending, Err("invalid_request_uri"))));
+            }
+            tx.commit().await?;
+        }
+        Ok(Next::Client(answer(pending, Err(error))))
+    }
+
     async fn keep(&self, pending: &Pending, browser: &str) -> Result<InteractionId> {
         let interaction = Interaction {
             id: InteractionId::from_bits(self.0.environment.id_bits()?),
@@ -371,7 +299,7 @@ impl Issuer {
                 return Err(Error::NotFound);
             }
             tx.commit().await?;
-            return Ok(Next::Client(answer(&shown.pending, Err("login_required"))));
+            return self.refuse(&shown.pending, "login_required").await;
         }
         if self.has_consent(session, &shown.pending).await? {
             return Ok(Next::Client(self.answer(shown, session, true).await?));
@@ -397,6 +325,17 @@ impl Issuer {
             let agreed = shown.pending.agreement();
             let agreed = agreed.iter().chain(before.iter()).collect();
             tx.insert_consent(user, client, &agreed).await?;
+            let id = AuditId::from_bits(self.0.environment.id_bits()?);
+            tx.audit(Entry {
+                actor_user_id: Some(user),
+                actor_tenant_id: Some(session.tenant),
+                target_tenant_id: Some(session.tenant),
+                client_id: Some(client.clone()),
+                resource_type: Some("client".to_owned()),
+                resource_id: Some(client.to_string()),
+                details: Some(serde_json::json!({ "scope": agreed }).to_string()),
+                ..Entry::new(id, tx.now(), "consent.give", "ok")
+            });
         }
         if let (false, Some(pushed)) = (is_allowed, &shown.pending.terms.pushed) {
             tx.use_pushed_request(pushed).await?;
@@ -423,6 +362,11 @@ impl Issuer {
         let current = tx.find_session(session.id).await?;
         if current.is_none_or(|session| !session.is_live(now) || !pending.accepts(&session)) {
             return Ok(answer(pending, Err("login_required")));
+        }
+        // The client may have been stopped, or lost this address, while the person thought about it.
+        let client = tx.find_client(&pending.client).await?.filter(|client| client.is_enabled);
+        if client.is_none_or(|client| !client.redirect_uris.contains(&pending.redirect_uri)) {
+            return Err(Error::NotFound);
         }
         // A pushed request is used up here and not when a page shows it (FAPI 2.0 §5.3.2.2).
         if let Some(pushed) = &pending.terms.pushed

@@ -4,8 +4,13 @@
 use procura_domain::{Relationship, RelationshipState};
 use procura_store::{Tx, audit::Entry};
 use procura_token::AuditId;
+use serde_json::{Value, json};
 
-use crate::{Error, Issuer, Result, agreements::UNANSWERED_SECS};
+use crate::{
+    Error, Issuer, Result,
+    agreements::{UNANSWERED_SECS, changes},
+    relationships::about,
+};
 
 /// A relationship that renews itself does so this long before its end, in seconds: who switches
 /// meanwhile is not thrown out at midnight.
@@ -20,20 +25,24 @@ impl Issuer {
         let mut is_due = false;
         for before in tx.list_overdue_requests(now.plus_secs(-UNANSWERED_SECS)).await? {
             let after = Relationship { state: RelationshipState::Expired, ..before.clone() };
-            self.turn(&mut tx, "relationship.expire", &before, after).await?;
+            let changes = changes(Some(&before), &after);
+            self.turn(&mut tx, "relationship.expire", after, changes).await?;
             is_due = true;
         }
         for before in tx.list_renewing(now.plus_secs(RENEWED_BEFORE_SECS)).await? {
             let days = i64::from(before.renews_for_days.unwrap_or_default());
             let ends_at = before.ends_at.map(|end| end.plus_secs(days.saturating_mul(DAY_SECS)));
             let after = Relationship { ends_at, ..before.clone() };
-            self.turn(&mut tx, "relationship.renew", &before, after).await?;
+            tx.end_proposal(before.id).await?;
+            let changes = changes(Some(&before), &after);
+            self.turn(&mut tx, "relationship.renew", after, changes).await?;
             is_due = true;
         }
         for proposal in tx.list_overdue_proposals().await? {
             tx.end_proposal(proposal.relationship).await?;
             let edge = tx.find_relationship(proposal.relationship).await?.ok_or(Error::Broken)?;
-            self.note_turn(&mut tx, "relationship.proposal_expire", &edge)?;
+            let gone = json!({ "proposal": { "from": proposal.terms, "to": null } });
+            self.turn(&mut tx, "relationship.proposal_expire", edge, gone).await?;
             is_due = true;
         }
         if is_due {
@@ -46,22 +55,15 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         action: &str,
-        before: &Relationship,
         after: Relationship,
+        changes: Value,
     ) -> Result<()> {
         let after = tx.update_relationship(&after).await?;
-        self.keep_version(tx, action, (Some(before), &after), None).await?;
-        self.note_turn(tx, action, &after)
-    }
-
-    fn note_turn(&self, tx: &mut Tx, action: &str, edge: &Relationship) -> Result<()> {
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
         let entry = Entry::new(id, tx.now(), action, "ok");
-        tx.audit(Entry {
-            target_tenant_id: Some(edge.customer),
-            actor_tenant_id: Some(edge.partner),
-            ..crate::relationships::about(edge, entry)
-        });
-        Ok(())
+        // Nobody did it; both ends may read it.
+        let entry = Entry { target_tenant_id: Some(after.customer), ..entry };
+        tx.audit(about(&after, Some(&changes), entry));
+        self.keep_version(tx, action, (&after, changes), None).await
     }
 }

@@ -35,6 +35,7 @@ impl Issuer {
         if !tx.delete_consent(caller.user, client).await? {
             return Err(Error::NotFound);
         }
+        tx.void_codes_between(caller.user, client).await?;
         tx.end_families_between(caller.user, client).await?;
         let tokens = tx.list_home_tokens_between(caller.user, client).await?;
         revoke_home_tokens(&mut tx, tokens, WITHDRAWN).await?;

@@ -17,7 +17,9 @@ use procura_store::{
 use procura_token::{AuditId, ClientId, RelationshipId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Issuer, Result, client_credentials, clients::secret_hash, exchange, redeem};
+use crate::{
+    Issuer, Result, agreements::changes, client_credentials, clients::secret_hash, exchange, redeem,
+};
 
 /// Everything that somebody needs to try the demo; written to `demo.json`, readable by its owner only.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -181,7 +183,8 @@ impl Issuer {
                 },
             };
             tx.insert_relationship(&edge, None).await?;
-            self.keep_version(tx, "demo.seed", (None, &edge), None).await?;
+            let changes = changes(None, &edge);
+            self.keep_version(tx, "demo.seed", (&edge, changes), None).await?;
             demo.relationships.insert(format!("{partner}>{customer}"), edge.id);
         }
         Ok(())

@@ -54,6 +54,9 @@ pub enum Error {
     /// The thing was changed since the caller saw it (RFC 9110 §13.1.1).
     #[error("changed since")]
     Stale,
+    /// Only who names the version that it has seen may do this (RFC 6585 §3).
+    #[error("version missing")]
+    VersionMissing,
     /// The caller may know of the thing and may not do this to it.
     #[error("forbidden")]
     Forbidden,
@@ -129,6 +132,7 @@ impl Error {
             Self::Invalid(_) | Self::Unfit(_) => "request_invalid",
             Self::Forbidden | Self::Beyond(_) => "forbidden",
             Self::Stale => "stale",
+            Self::VersionMissing => "version_missing",
             Self::NotFound => "not_found",
             Self::WrongState(_) => "wrong_state",
             Self::Conflict => "conflict",

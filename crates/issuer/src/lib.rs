@@ -32,6 +32,7 @@ pub mod logout_notices;
 mod mail;
 pub mod meters;
 mod mint;
+mod parameters;
 pub mod partner_access;
 pub mod passwords;
 pub mod prompt;

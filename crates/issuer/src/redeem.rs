@@ -99,7 +99,13 @@ impl Issuer {
             let is_taking_back = take_back(tx, code_hash, of, CODE_REPLAYED).await?;
             return Ok(Err(Unredeemed { reason: CODE_REPLAYED, is_taking_back }));
         }
-        let pending: Pending = serde_json::from_str(&code.grant_json).map_err(|_| Error::Broken)?;
+        let mut pending: Pending =
+            serde_json::from_str(&code.grant_json).map_err(|_| Error::Broken)?;
+        // What was taken from the client while the person thought about it is not in it any more.
+        if !client.redirect_uris.contains(&pending.redirect_uri) {
+            return refuse("redirect_uri_gone");
+        }
+        pending.narrow_to(&client.scope);
         let presented = Presented {
             client_id: client.id.as_str(),
             code: asked.code,
@@ -128,6 +134,10 @@ impl Issuer {
             Ok(user) => user,
             Err(reason) => return refuse(reason),
         };
+        let agreed = tx.find_consent(user.id, &client.id).await?;
+        if agreed.is_none_or(|agreed| !pending.agreement().is_subset(&agreed)) {
+            return refuse("consent_withdrawn");
+        }
         let (origin_hash, key) = (code_hash.to_owned(), asked.key.cloned());
         Ok(Ok(Login { origin_hash, pending, session, user, key }))
     }

@@ -9,10 +9,11 @@ use procura_domain::{
 };
 use procura_store::{Tx, audit::Entry};
 use procura_token::{Key, RelationshipId, TenantId};
+use serde_json::Value;
 
 use crate::{
     Call, Error, Issuer, Result,
-    agreements::{Patch, action, agreed, patched},
+    agreements::{Patch, action, agreed, changes, patched},
     revoke::Revoked,
 };
 
@@ -62,7 +63,8 @@ impl Issuer {
             state: RelationshipState::Requested,
             ..patched(&Terms::of(&edge), &asked.terms)?.put(&edge)
         };
-        if let Some(fault) = Terms::of(&relationship).fault(now) {
+        let terms = Terms::of(&relationship);
+        if let Some(fault) = terms.excess().or_else(|| terms.fault(now)) {
             return Err(Error::Invalid(fault));
         }
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
@@ -117,9 +119,6 @@ impl Issuer {
         };
         let suspended_by = (step == Step::Suspend).then_some(permit.side());
         let after = Relationship { state, suspended_by, ..agreed };
-        if step == Step::End {
-            tx.end_proposal(id).await?;
-        }
         self.change(tx, call, Change { action: action(step), before: &before, after }).await
     }
 
@@ -131,10 +130,14 @@ impl Issuer {
         change: Change<'_>,
     ) -> Result<Changed> {
         let Change { action, before, after } = change;
+        // What the partner asked for was asked under the terms of then, and of a relationship that goes on.
+        if Terms::of(before) != Terms::of(&after) || !after.state.is_live() {
+            tx.end_proposal(after.id).await?;
+        }
         let after = tx.update_relationship(&after).await?;
-        self.audit_step(&mut tx, call, action, &after)?;
-        let versions = (Some(before), &after);
-        self.keep_version(&mut tx, action, versions, Some(&call.caller)).await?;
+        let changes = changes(Some(before), &after);
+        self.audit_step(&mut tx, call, (action, Some(&changes)), &after)?;
+        self.keep_version(&mut tx, action, (&after, changes), Some(&call.caller)).await?;
         if !takes_away(before, &after) {
             tx.commit().await?;
             return Ok(Changed { relationship: after, revoked: None });
@@ -153,19 +156,20 @@ impl Issuer {
         action: &str,
         edge: &Relationship,
     ) -> Result<()> {
-        self.keep_version(tx, action, (None, edge), Some(&call.caller)).await?;
-        self.audit_step(tx, call, action, edge)
+        let changes = changes(None, edge);
+        self.audit_step(tx, call, (action, Some(&changes)), edge)?;
+        self.keep_version(tx, action, (edge, changes), Some(&call.caller)).await
     }
 
     pub(crate) fn audit_step(
         &self,
         tx: &mut Tx,
         call: &Call,
-        action: &str,
+        (action, changes): (&str, Option<&Value>),
         edge: &Relationship,
     ) -> Result<()> {
         let entry = self.entry(call, action, edge.customer)?;
-        tx.audit(about(edge, entry));
+        tx.audit(about(edge, changes, entry));
         Ok(())
     }
 
@@ -201,8 +205,9 @@ impl Issuer {
 }
 
 /// An entry about a relationship as it is now.
-pub(crate) fn about(edge: &Relationship, entry: Entry) -> Entry {
+pub(crate) fn about(edge: &Relationship, changes: Option<&Value>, entry: Entry) -> Entry {
     let details = serde_json::json!({
+        "changes": changes,
         "partner_id": edge.partner,
         "kind": edge.kind,
         "state": edge.state,

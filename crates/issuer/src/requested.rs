@@ -2,7 +2,7 @@
 //! request names one by one (OpenID Connect Core §5.4, §5.5).
 
 use procura_store::users::User;
-use procura_token::Scope;
+use procura_token::{Scope, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -66,6 +66,14 @@ fn scope_of(claim: &str) -> Option<&'static str> {
 }
 
 impl Requested {
+    /// Leaves out what is not worth one of these scopes.
+    pub(crate) fn narrow_to(&mut self, allowed: &Scope) {
+        let is_allowed =
+            |claim: &String| scope_of(claim).is_some_and(|scope| allowed.contains(scope));
+        self.userinfo.retain(is_allowed);
+        self.id_token.retain(is_allowed);
+    }
+
     /// The scopes whose words on the consent page cover these claims.
     pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
         self.userinfo.iter().chain(&self.id_token).filter_map(|claim| scope_of(claim))
@@ -95,7 +103,8 @@ impl ClaimsParameter {
     fn add(&mut self, place: &str, claim: &str, wish: &Value, allowed: &Scope) -> Option<()> {
         if claim == "sub" {
             if let Some(subject) = wish.get("value") {
-                let subject = subject.as_str()?.to_owned();
+                // One of ours, or nobody's.
+                let subject = subject.as_str()?.parse::<UserId>().ok()?.to_string();
                 if self.subject.as_ref().is_some_and(|other| *other != subject) {
                     return None;
                 }
@@ -164,10 +173,10 @@ mod tests {
     #[test]
     fn a_person_and_a_strength_can_be_demanded() {
         let parsed = parse(
-            r#"{"id_token":{"sub":{"value":"usr_a"},"acr":{"essential":true,"values":["x","y"]}}}"#,
+            r#"{"id_token":{"sub":{"value":"usr_00000000000000000000000000000001"},"acr":{"essential":true,"values":["x","y"]}}}"#,
         );
         let parsed = parsed.unwrap_or_default();
-        assert_eq!(parsed.subject.as_deref(), Some("usr_a"));
+        assert_eq!(parsed.subject.as_deref(), Some("usr_00000000000000000000000000000001"));
         assert_eq!(parsed.acrs, Some(vec!["x".to_owned(), "y".to_owned()]));
         let voluntary = parse(r#"{"id_token":{"acr":{"values":["x"]}}}"#).unwrap_or_default();
         assert_eq!(voluntary.acrs, None);

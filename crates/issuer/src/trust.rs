@@ -1,7 +1,8 @@
 //! Trust between tenants: one way, put and deleted by the tenant that trusts.
 
 use procura_domain::{
-    Relationship, RelationshipKind, RelationshipState, TenantStatus, relationship::Phase,
+    Relationship, RelationshipKind, RelationshipState, TenantStatus,
+    relationship::{Phase, Side},
 };
 use procura_token::TenantId;
 
@@ -28,7 +29,13 @@ impl Issuer {
             found.filter(|t| t.status == TenantStatus::Active).ok_or(Error::NotFound)?;
         }
         if let Some(edge) = tx.find_edge(trusted, tenant, RelationshipKind::Trust).await? {
-            match edge.phase(tx.now()) {
+            let phase = edge.phase(tx.now());
+            // What the operator stopped does not begin anew under another id.
+            let is_stopped = edge.suspended_by == Some(Side::Operator);
+            if is_stopped && permit.side() != Side::Operator {
+                return Err(Error::WrongState(phase.as_str()));
+            }
+            match phase {
                 Phase::Stored(RelationshipState::Active) => return Ok((edge, false)),
                 // Whoever suspended it resumes it; a put is no way around that.
                 phase @ (Phase::Scheduled | Phase::Stored(RelationshipState::Suspended)) => {
@@ -55,8 +62,7 @@ impl Issuer {
         let mut tx = self.begin_urgent_for(call).await?;
         let edge = tx.find_edge(trusted, permit.tenant(), RelationshipKind::Trust).await?;
         let Some(before) = edge.filter(|edge| edge.state.is_live()) else { return Ok(None) };
-        let after =
-            Relationship { state: RelationshipState::Ended, suspended_by: None, ..before.clone() };
+        let after = Relationship { state: RelationshipState::Ended, ..before.clone() };
         let change = Change { action: "trust.delete", before: &before, after };
         self.change(tx, call, change).await.map(Some)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use procura_domain::{AuthMethod, ClientSettings, Permissions, Profile, Registration};
-use procura_token::{Algorithm, ClientId, Scope, TenantId, Ts};
+use procura_token::{Algorithm, ClientId, Scope, TenantId, Ts, UserId};
 
 use crate::{
     Error, Result, Store, Tx,
@@ -388,6 +388,14 @@ impl Tx {
         const END: &str = "UPDATE client_secrets SET expires_at = $3 WHERE client_id = $1 \
                            AND secret_hash = $2 AND (expires_at IS NULL OR expires_at > $3)";
         query(END).bind(id.as_str()).bind(hash).bind(at.0).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Voids the codes that one person's logins gave one client and nobody has redeemed.
+    pub async fn void_codes_between(&mut self, user: UserId, client: &ClientId) -> Result<()> {
+        const VOID: &str = "DELETE FROM authorization_codes WHERE client_id = $2 AND used_at IS NULL \
+                            AND session_id IN (SELECT id FROM sessions WHERE user_id = $1)";
+        query(VOID).bind(user.to_string()).bind(client.as_str()).execute(self.connection()).await?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod form_post;
 mod input;
 mod jarm;
 mod kinds;
+mod meanwhile;
 mod oidc_core;
 mod oidc_logout;
 mod overage;

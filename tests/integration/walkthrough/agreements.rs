@@ -61,13 +61,14 @@ async fn what_the_partner_wants_more_waits_for_the_customer_while_the_old_goes_o
     assert_eq!(seen["proposal"]["reason"], "Your help desk asked for it");
     // It is not the partner's to answer, and it can be answered with less but never with more.
     pat.step(&format!("{edge}/approve")).await.problem(403, "forbidden");
+    ada.step(&format!("{edge}/approve")).await.problem(428, "version_missing");
     let more = json!({ "custom_permissions": "*" });
-    let about = ada.post(&format!("{edge}/approve"), &more).await.problem(400, "invalid_request");
+    let about = ada.post_seen(&edge, "approve", &more).await.problem(400, "invalid_request");
     assert_eq!(about.as_deref(), Some("custom_permissions"));
     pat.exchange("acme-corp", CREATE_TICKETS).await.oauth_error(400, "invalid_scope");
 
     let less = json!({ "ends_at": "2099-01-01T00:00:00Z" });
-    let approved = ada.post(&format!("{edge}/approve"), &less).await;
+    let approved = ada.post_seen(&edge, "approve", &less).await;
     assert_eq!(approved.expect(200).string("custom_permissions"), WIDER);
     assert_eq!(approved.string("ends_at"), "2099-01-01T00:00:00Z");
     // It gave, and it took: what had no end has one now, so what ran has to ask again.
@@ -96,6 +97,40 @@ async fn a_wish_that_is_declined_withdrawn_or_ended_with_its_relationship_gives_
     ada.delete(&edge).await.expect(200);
     ada.step(&format!("{edge}/approve")).await.problem(409, "wrong_state");
     pat.patch(&edge, &json!({ "access_role": "auditor" })).await.problem(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn a_yes_is_to_what_was_read_and_under_the_terms_of_then() {
+    let house = House::start();
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let edge = house.relationship(EDGE);
+    narrowed_to_billing(&ada, &edge).await;
+    let wish = |permissions: &str| json!({ "custom_permissions": permissions });
+    pat.patch(&edge, &wish("partner.billing.* partner.support.tickets.list")).await.expect(202);
+    let read = ada.get(&edge).await.header("etag").expect("a tag").to_owned();
+    // The partner puts another wish in its place.
+    pat.patch(&edge, &wish("*")).await.expect(202);
+    let yes = ada.post_if(&format!("{edge}/approve"), &json!({}), &read).await;
+    yes.problem(412, "stale");
+    // The customer takes something: the wish was one of other terms, and is gone.
+    ada.patch(&edge, &wish("partner.billing.invoices.read")).await.expect(200);
+    let about = ada.post_seen(&edge, "approve", &json!({})).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("active"));
+    assert_eq!(ada.get(&edge).await.string("custom_permissions"), "partner.billing.invoices.read");
+}
+
+#[tokio::test]
+async fn what_the_operator_stopped_does_not_begin_anew_under_another_id() {
+    let house = House::start();
+    let (ivy, root) = (house.log_in("ivy@initech.test").await, house.log_in(ROOT).await);
+    let edge = house.relationship("northwind>initech");
+    let trust = "/auth/admin/tenants/initech/trust-tenant/northwind"
+        .replace("northwind", house.tenant("northwind"));
+    let trust = trust.replace("initech", house.tenant("initech"));
+    root.step(&format!("{edge}/suspend")).await.expect(200);
+    ivy.delete(&trust).await.expect(204);
+    ivy.put_bare(&trust).await.problem(409, "wrong_state");
+    root.put_bare(&trust).await.expect(201);
 }
 
 #[tokio::test]
@@ -218,6 +253,12 @@ async fn a_change_that_is_none_is_named_and_changes_nothing() {
         (json!({ "renews_for_days": -1 }), "renews_for_days"),
         (json!({ "renews_for_days": 0, "ends_at": "2098-01-01T00:00:00Z" }), "renews_for_days"),
         (json!({ "approval": "never" }), "approval"),
+        (json!({ "approval": "each_time" }), "approval"),
+        (json!({ "conditions": { "max_age_secs": i64::MAX } }), "max_age_secs"),
+        (
+            json!({ "conditions": { "hours": { "utc_offset_minutes": i32::MIN, "windows": [] } } }),
+            "hours",
+        ),
         (json!({ "conditions": { "min_acr": "strong" } }), "min_acr"),
         (json!({ "conditions": { "max_age_secs": -1 } }), "max_age_secs"),
         (json!({ "conditions": { "networks": ["10.0.0.0/33"] } }), "conditions"),

@@ -59,6 +59,8 @@ impl Model {
                 202
             }
             Call::Change(_, set) => {
+                // What was asked for was asked under other terms.
+                self.wish = self.wish.filter(|_| self.held == set);
                 self.held = set;
                 200
             }
@@ -155,7 +157,7 @@ async fn send(edge: &str, (pat, ada): (&Person, &Person), call: Call) -> u16 {
         Call::Change(side, set) => who(side).patch(edge, &custom(set)).await,
         Call::Approve(side, less) => {
             let body = less.map_or_else(|| json!({}), custom);
-            who(side).post(&format!("{edge}/approve"), &body).await
+            who(side).post_seen(edge, "approve", &body).await
         }
         Call::Decline(side) => who(side).step(&format!("{edge}/decline")).await,
         Call::Withdraw(side) => who(side).step(&format!("{edge}/withdraw")).await,

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
+    agreements::changes,
     environment::fingerprint,
     hand::{Subject, difference},
     import::{
@@ -256,9 +257,9 @@ impl Run<'_> {
                         .await
                         .map_err(Error::from)
                         .map_err(at(&place))?;
-                    let versions = (None, &wanted);
+                    let version = (&wanted, changes(None, &wanted));
                     self.issuer
-                        .keep_version(&mut self.tx, "import.relationship", versions, None)
+                        .keep_version(&mut self.tx, "import.relationship", version, None)
                         .await?;
                     let id = wanted.id.to_string();
                     let about = Subject { tenant: customer, kind: "relationship", id: &id };

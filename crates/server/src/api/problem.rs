@@ -129,6 +129,11 @@ impl From<Error> for Problem {
                 "stale",
                 "It was changed since you saw it.",
             ),
+            Error::VersionMissing => Self::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "version_missing",
+                "Say by If-Match which version you have seen.",
+            ),
             Error::NotFound => Self::NOT_FOUND,
             Error::WrongState(state) => Self {
                 about: Some(state),

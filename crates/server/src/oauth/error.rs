@@ -183,6 +183,7 @@ impl From<Error> for OAuthError {
             | Error::Beyond(_)
             | Error::Unfit(_)
             | Error::Stale
+            | Error::VersionMissing
             | Error::NotFound
             | Error::WrongState(_)
             | Error::Conflict => Self::invalid("The request cannot be fulfilled."),

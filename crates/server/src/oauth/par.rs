@@ -54,7 +54,7 @@ async fn try_push(
     };
     let client = client_auth::authenticate(issuer, headers, &form, ACTION, via).await?;
     let pushed = match dpop::proven(issuer, headers, ("POST", "/oauth2/par")).await {
-        Ok(key) => keep(app, &client, &form, key).await,
+        Ok(key) => keep(app, &client, (&form, via), key).await,
         Err(error) => Err(error.into()),
     };
     match pushed {
@@ -90,7 +90,7 @@ impl core::convert::From<OAuthError> for Refused {
 async fn keep(
     app: &App,
     client: &Client,
-    form: &Form,
+    (form, via): (&Form, &Via),
     key: Option<ProvenKey>,
 ) -> Result<Pushed, Refused> {
     // RFC 9126 §2.1: one pushed request does not stand for another one.
@@ -101,6 +101,10 @@ async fn keep(
         let opened = app.issuer().open_request(&client.id, request).await?;
         opened.map_err(|reason| Refused { error: OAuthError::REQUEST_OBJECT, reason })?
     } else {
+        if !client.is_confidential() {
+            // Everybody can say to be this client, and what is pushed is kept for a while.
+            app.issuer().admit_arrival(via)?;
+        }
         let parameters = form.iter().filter(|(name, _)| !CREDENTIALS.contains(name));
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Kept { parameters: parameters.collect(), is_signed: false }
