@@ -78,6 +78,7 @@ pub(crate) struct ManyRows {
     columns: usize,
     after: &'static str,
     texts: [OnceLock<(String, String)>; ManyRows::MAX_POWER + 1],
+    at_once: [OnceLock<String>; ManyRows::MAX_POWER + 1],
 }
 
 impl ManyRows {
@@ -86,7 +87,13 @@ impl ManyRows {
 
     /// `before ($1, …), ($n, …) after`, with so many columns in a row.
     pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
-        Self { before, columns, after, texts: [const { OnceLock::new() }; Self::MAX_POWER + 1] }
+        Self {
+            before,
+            columns,
+            after,
+            texts: [const { OnceLock::new() }; Self::MAX_POWER + 1],
+            at_once: [const { OnceLock::new() }; Self::MAX_POWER + 1],
+        }
     }
 
     /// How many values a row has.
@@ -94,19 +101,23 @@ impl ManyRows {
         self.columns
     }
 
-    /// Carries it out for all rows, whose values lie one behind the other.
+    /// Inserts all rows, whose values lie one behind the other. The first column is never absent.
+    ///
+    /// SQLite gets a whole power of two at a time, until none is left. Each of those would be a round
+    /// trip to Postgres, while a batch of exchanges waits: there all rows go at once.
     pub(crate) async fn execute(
         &'static self,
         mut values: Vec<Value>,
         open: &mut Transaction,
     ) -> Result<()> {
         while !values.is_empty() {
-            let rows = values.len() / self.columns;
-            let power = rows.max(1).ilog2() as usize;
-            let power = power.min(Self::MAX_POWER);
-            let rest = values.split_off((self.columns << power).min(values.len()));
+            let rows = (values.len() / self.columns).clamp(1, 1 << Self::MAX_POWER);
+            let is_at_once = matches!(open, Transaction::Postgres(_));
+            let taken = if is_at_once { rows } else { 1 << rows.ilog2() };
+            let rest = values.split_off((self.columns * taken).min(values.len()));
             let now = std::mem::replace(&mut values, rest);
-            Query { values: now, ..self.of(power)? }.execute(&mut *open).await?;
+            let query = if is_at_once { self.at_once(now)? } else { self.of(now)? };
+            query.execute(&mut *open).await?;
         }
         Ok(())
     }
@@ -114,36 +125,58 @@ impl ManyRows {
     /// Asks it for all rows at once; what is missing to a whole power of two are rows of nothing.
     pub(crate) async fn fetch_all(
         &'static self,
-        mut values: Vec<Value>,
+        values: Vec<Value>,
         open: &mut Transaction,
     ) -> Result<Vec<Row>> {
+        self.of(self.filled(values)?)?.fetch_all(open).await
+    }
+
+    /// With rows of nothing up to a whole power of two.
+    fn filled(&self, mut values: Vec<Value>) -> Result<Vec<Value>> {
         let rows = (values.len() / self.columns).max(1).next_power_of_two();
         while values.len() < rows * self.columns {
             // Of the same type as in the row above: Postgres wants one type in a column.
             let above = values.get(values.len().saturating_sub(self.columns));
             values.push(above.ok_or(Error::Corrupt)?.absent());
         }
-        Query { values, ..self.of(rows.ilog2() as usize)? }.fetch_all(open).await
+        Ok(values)
     }
 
-    /// SQLite looks the name of each parameter up in a list of all of them: there they have none.
-    fn of(&'static self, power: usize) -> Result<Query> {
-        let kept = self.texts.get(power).ok_or(Error::Corrupt)?;
+    /// The statement for a whole power of two of rows. SQLite looks the name of each parameter up in a
+    /// list of all of them: there they have none.
+    fn of(&'static self, values: Vec<Value>) -> Result<Query> {
+        let rows = (values.len() / self.columns).max(1);
+        let kept = self.texts.get(rows.ilog2() as usize).ok_or(Error::Corrupt)?;
         let (sqlite, postgres) = kept.get_or_init(|| {
-            let rows = 1 << power;
-            (self.text(rows, |_| "?".to_owned()), self.text(rows, |n| format!("${n}")))
+            let text = |rows: String| format!("{}{rows}{}", self.before, self.after);
+            let numbered = self.rows(rows, |n| format!("${n}"));
+            (text(self.rows(rows, |_| "?".to_owned())), text(numbered))
         });
-        Ok(forked(sqlite, postgres))
+        Ok(Query { values, ..forked(sqlite, postgres) })
     }
 
-    fn text(&self, rows: usize, parameter: impl Fn(usize) -> String) -> String {
+    /// An insert for any number of rows, as Postgres understands it: rows of nothing are left out.
+    fn at_once(&'static self, values: Vec<Value>) -> Result<Query> {
+        let values = self.filled(values)?;
+        let rows = (values.len() / self.columns).max(1);
+        let kept = self.at_once.get(rows.ilog2() as usize).ok_or(Error::Corrupt)?;
+        let text: &'static str = kept.get_or_init(|| {
+            let (into, rows) =
+                (self.before.trim_end_matches("VALUES "), self.rows(rows, |n| format!("${n}")));
+            let given = format!("SELECT * FROM (VALUES {rows}) AS given WHERE column1 IS NOT NULL");
+            format!("{into}{given}{}", self.after)
+        });
+        Ok(Query { values, ..forked(text, text) })
+    }
+
+    /// So many rows of parameters.
+    fn rows(&self, rows: usize, parameter: impl Fn(usize) -> String) -> String {
         let row = |n: usize| {
             let first = n * self.columns + 1;
             let row: Vec<_> = (first..first + self.columns).map(&parameter).collect();
             format!("({})", row.join(", "))
         };
-        let rows: Vec<_> = (0..rows).map(row).collect();
-        format!("{}{}{}", self.before, rows.join(", "), self.after)
+        (0..rows).map(row).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -95,7 +95,7 @@ const TWO_YEARS_MICROS: i64 = 2 * 365 * 86_400 * 1_000_000;
 pub struct Crowd {
     /// How many.
     pub size: Size,
-    /// The partner that is there already; one partner of each 1,000 customers or fewer.
+    /// The partner that is there already.
     pub northwind: TenantId,
     /// The end of the two years.
     pub now: Ts,

@@ -65,7 +65,6 @@ async fn weight(site: &Site, name: &str, world: &World) -> Result<f64, Failure> 
 /// Writes the log as if so many tokens had been revoked in the last moment.
 async fn revoke(file: &Path) -> Result<(), Failure> {
     const HEAD: &str = "SELECT revocation_seq FROM head";
-    // `$4` numbers the rows, so that a batch is one statement.
     const INSERT: &str = "INSERT INTO revocations (seq, prev, kind, key_hash, cause, at, expires_at) \
                           VALUES ($1, $2, 'jti', $3, 'token.revoke', $1, $4)";
     const ADVANCE: &str = "UPDATE head SET revocation_seq = $1";
