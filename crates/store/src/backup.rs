@@ -54,14 +54,6 @@ pub const TABLES: &[Table] = &[
          starts_at# ends_at# renews_for_days# access approval conditions reason version# is_current# created_at# \
          changed_at#",
     ),
-    Table {
-        key_columns: 2,
-        ..table("relationship_versions", "relationship_id version# at# action side user_id changes")
-    },
-    table(
-        "relationship_proposals",
-        "relationship_id terms reason user_id proposed_at# expires_at#",
-    ),
     table(
         "delegations",
         "id session_id relationship_id client_id user_id actor_tenant_id tenant_id started_at# \
@@ -87,6 +79,14 @@ pub const TABLES: &[Table] = &[
         key_columns: 2,
         ..table("client_secrets", "client_id secret_hash created_at# expires_at#")
     },
+    Table {
+        key_columns: 2,
+        ..table("relationship_versions", "relationship_id version# at# action side user_id changes")
+    },
+    table(
+        "relationship_proposals",
+        "relationship_id terms reason user_id proposed_at# expires_at#",
+    ),
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

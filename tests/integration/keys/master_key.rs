@@ -142,6 +142,6 @@ fn a_mounted_master_key_is_read_by_whoever_was_given_its_group_and_refused_where
     assert!(good.status.success(), "{good:?}");
     for mode in [0o444, 0o460] {
         let refused = listed_as(70_000, 70_001, mode).expect("a superuser");
-        assert!(refused.refused().contains("others can read the master key"), "{refused:?}");
+        assert!(refused.refused().contains("others can read this key"), "{refused:?}");
     }
 }
