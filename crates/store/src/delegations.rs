@@ -114,14 +114,7 @@ impl Tx {
     ) -> Result<Vec<DelegationId>> {
         const END: &str = "UPDATE delegations SET ended_at = $3 WHERE session_id = $1 \
                            AND client_id = $2 AND ended_at IS NULL RETURNING id";
-        let now = self.now();
-        let rows = query(END)
-            .bind(session.to_string())
-            .bind(client.as_str())
-            .bind(now.0)
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(|row| row.parsed("id")).collect()
+        self.end_some(END, session.to_string(), client).await
     }
 
     /// Ends what runs for one person through one client; answers which they were.
@@ -132,13 +125,19 @@ impl Tx {
     ) -> Result<Vec<DelegationId>> {
         const END: &str = "UPDATE delegations SET ended_at = $3 WHERE user_id = $1 \
                            AND client_id = $2 AND ended_at IS NULL RETURNING id";
+        self.end_some(END, user.to_string(), client).await
+    }
+
+    /// Ends those of `whose` through this client.
+    async fn end_some(
+        &mut self,
+        statement: &'static str,
+        whose: String,
+        client: &ClientId,
+    ) -> Result<Vec<DelegationId>> {
         let now = self.now();
-        let rows = query(END)
-            .bind(user.to_string())
-            .bind(client.as_str())
-            .bind(now.0)
-            .fetch_all(self.connection())
-            .await?;
+        let ended = query(statement).bind(whose).bind(client.as_str()).bind(now.0);
+        let rows = ended.fetch_all(self.connection()).await?;
         rows.iter().map(|row| row.parsed("id")).collect()
     }
 

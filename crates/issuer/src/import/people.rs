@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use procura_domain::{
-    Access, Relationship, RelationshipRole, RelationshipState, TenantStatus,
+    Access, Relationship, RelationshipRole, RelationshipState, TenantStatus, Terms,
     relationship::{Approval, Origin},
 };
 use procura_store::{
@@ -252,6 +252,11 @@ impl Run<'_> {
             let wanted = self.edge(&place, edge, (partner, customer))?;
             match self.tx.find_edge(partner, customer, edge.kind).await? {
                 None => {
+                    let terms = Terms::of(&wanted);
+                    let now = self.tx.now();
+                    if let Some(member) = terms.excess().or_else(|| terms.fault(now)) {
+                        return fault(format!("{place}.{member}"), "is not valid");
+                    }
                     self.tx
                         .insert_relationship(&wanted, None)
                         .await
