@@ -1,15 +1,17 @@
-//! A cable between two processes that a test can pull out, or cut in a way that nobody notices.
+//! A cable between two processes that a test can pull out, slow down, or cut in a way that nobody notices.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::watch,
+    time::sleep,
 };
 
 use crate::scratch::Scratch;
@@ -29,6 +31,8 @@ pub struct Cable {
 struct State {
     carries: bool,
     is_out: bool,
+    /// So much later everything arrives.
+    delay: Duration,
     /// Connections from before this many repairs carry nothing any more.
     age: u32,
 }
@@ -81,7 +85,12 @@ impl Cable {
     where
         F: AsyncFnOnce(watch::Sender<State>) + Send + 'static,
     {
-        let state = watch::Sender::new(State { carries: true, is_out: false, age: 0 });
+        let state = watch::Sender::new(State {
+            carries: true,
+            is_out: false,
+            delay: Duration::ZERO,
+            age: 0,
+        });
         let (shared, mut until) = (state.clone(), state.subscribe());
         // A thread of its own: tests block theirs while a process starts that talks through the cable.
         thread::spawn(move || {
@@ -112,16 +121,24 @@ impl Cable {
         self.state.send_modify(|state| state.is_out = true);
     }
 
-    /// It carries again; what was held back arrives.
+    /// From now on everything arrives so much later, either way.
+    pub fn slow_down(&self, delay: Duration) {
+        self.state.send_modify(|state| state.delay = delay);
+    }
+
+    /// It carries again, at once; what was held back arrives.
     pub fn mend(&self) {
-        self.state.send_modify(|state| (state.carries, state.is_out) = (true, false));
+        self.state.send_modify(|state| {
+            *state = State { carries: true, is_out: false, delay: Duration::ZERO, ..*state };
+        });
     }
 
     /// New connections are carried; those from before stay open and carry nothing for ever, as after a
     /// firewall that has forgotten them.
     pub fn mend_for_new_connections(&self) {
         self.state.send_modify(|state| {
-            *state = State { carries: true, is_out: false, age: state.age + 1 };
+            *state =
+                State { carries: true, is_out: false, delay: Duration::ZERO, age: state.age + 1 };
         });
     }
 }
@@ -175,6 +192,10 @@ async fn pump(
         let count = from.read(&mut bytes).await?;
         // Also the end of a connection is something that gets lost.
         until_carried(&mut state, born).await;
+        let delay = state.borrow().delay;
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
         if count == 0 {
             return Ok(());
         }

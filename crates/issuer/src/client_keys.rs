@@ -8,14 +8,11 @@ use std::{
 
 use procura_domain::Registration;
 use procura_outbound::{Error as CallFailed, Outbound};
-use procura_store::clients::Client;
+use procura_store::{clients::Client, patience};
 use procura_token::{ClientId, ForeignKeys, foreign::unverified_kid};
 use quick_cache::sync::Cache;
 use serde_json::Value;
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{Error, Issuer, Result};
 
@@ -77,10 +74,10 @@ impl<T: Send + Sync + 'static> Documents<T> {
                 let (outbound, url, parse) = (outbound.clone(), url.to_owned(), self.parse);
                 // A task of its own: a request that goes away cannot cut it short for the others.
                 tokio::spawn(async move { running.fetch(&outbound, &url, parse).await });
-                let _ = timeout(WAIT, finished.changed()).await;
+                let _ = patience::wait(WAIT, finished.changed()).await;
             }
             Begun::RunsAlready => {
-                let _ = timeout(WAIT, finished.changed()).await;
+                let _ = patience::wait(WAIT, finished.changed()).await;
             }
             Begun::TooSoon => {}
         }

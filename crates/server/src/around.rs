@@ -13,11 +13,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use procura_issuer::Via;
+use procura_store::patience;
 
 use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthError};
 
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
+/// So long all that a request needs of a backend may take together, so that its answer is out within three
+/// seconds. What has bounds of its own comes on top: a password's turn to be hashed, and verifiers that
+/// somebody asked to wait for.
+const PATIENCE: Duration = Duration::from_millis(2750);
 
 /// Two years, as the proxies in `deploy/` say it.
 const ALWAYS_TLS: &str = "max-age=63072000";
@@ -55,7 +60,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         if face == Face::Api && has_nul(request.uri()) {
             return Problem::invalid("url").into_response();
         }
-        next.run(request).await
+        patience::within(PATIENCE, next.run(request)).await
     };
     let mut response =
         tokio::time::timeout(HANDLER_TIMEOUT, handled).await.unwrap_or_else(|_| face.unavailable());

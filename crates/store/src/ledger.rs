@@ -21,6 +21,7 @@ use crate::{
     clients::Client,
     facts::{self, Loaded},
     keys::KeysVersion,
+    patience,
     revocations::RevocationLog,
     sql::{ManyRows, Pool, Transaction, Value},
 };
@@ -110,8 +111,8 @@ impl Store {
 }
 
 async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T> {
-    match timeout(PATIENCE, answered).await {
-        Ok(Ok(answer)) => Ok(answer),
+    match patience::wait(PATIENCE, answered).await {
+        Some(Ok(answer)) => Ok(answer),
         // Dropped unanswered (the commit failed), or too slow.
         _ => Err(Error::Unavailable),
     }

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod logout;
 pub mod meters;
 mod notices;
+pub mod patience;
 mod postgres;
 pub mod pushed;
 pub mod refresh;

@@ -10,13 +10,14 @@ use sqlx::{
     query::Query as Typed,
     sqlite::{SqliteArguments, SqliteRow},
 };
-use tokio::time::timeout;
 
-use crate::{Error, Result};
+use crate::{Error, Result, patience};
 
 /// Longer than this Postgres is not waited for. A little longer than its own limit for a statement, after
 /// which it says so; a network that loses everything without a word says nothing, for hours.
 const ANSWER_WITHIN: Duration = Duration::from_millis(2750);
+/// A file says when it fails; only a request limits how long it may take.
+const FILE_WITHIN: Duration = Duration::MAX;
 
 /// A pool of connections.
 #[derive(Clone)]
@@ -186,22 +187,31 @@ impl ManyRows {
 macro_rules! run {
     ($query:expr, $place:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
         match $place.into() {
-            Place::SqlitePool(on) => Box::pin($query.for_sqlite().$method(on)).await.map($sqlite),
-            Place::Sqlite(on) => Box::pin($query.for_sqlite().$method(on)).await.map($sqlite),
+            Place::SqlitePool(on) => {
+                answered(FILE_WITHIN, Box::pin($query.for_sqlite().$method(on))).await.map($sqlite)
+            }
+            Place::Sqlite(on) => {
+                answered(FILE_WITHIN, Box::pin($query.for_sqlite().$method(on))).await.map($sqlite)
+            }
             Place::PostgresPool(on) => {
-                answered(Box::pin($query.for_postgres().$method(on))).await.map($postgres)
+                let work = Box::pin($query.for_postgres().$method(on));
+                answered(ANSWER_WITHIN, work).await.map($postgres)
             }
             Place::Postgres(on) => {
-                answered(Box::pin($query.for_postgres().$method(on))).await.map($postgres)
+                let work = Box::pin($query.for_postgres().$method(on));
+                answered(ANSWER_WITHIN, work).await.map($postgres)
             }
         }
     };
 }
 
 /// The connection is given up with the answer: it could come at any time, and be taken for another one.
-async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let silence = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-    timeout(ANSWER_WITHIN, work).await.unwrap_or_else(silence)
+async fn answered<T>(
+    within: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    let silence = || Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    patience::wait(within, work).await.unwrap_or_else(silence)
 }
 
 impl Query {
@@ -261,7 +271,7 @@ impl Transaction {
     pub(crate) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(open) => open.commit().await?,
-            Self::Postgres(open) => answered(Box::pin(open.commit())).await?,
+            Self::Postgres(open) => answered(ANSWER_WITHIN, Box::pin(open.commit())).await?,
         }
         Ok(())
     }
@@ -272,9 +282,12 @@ impl Pool {
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         Ok(match self {
             Self::Sqlite(pool) => {
-                Transaction::Sqlite(Box::pin(pool.begin_with("BEGIN IMMEDIATE")).await?)
+                let begun = Box::pin(pool.begin_with("BEGIN IMMEDIATE"));
+                Transaction::Sqlite(answered(FILE_WITHIN, begun).await?)
             }
-            Self::Postgres(pool) => Transaction::Postgres(answered(Box::pin(pool.begin())).await?),
+            Self::Postgres(pool) => {
+                Transaction::Postgres(answered(ANSWER_WITHIN, Box::pin(pool.begin())).await?)
+            }
         })
     }
 
@@ -285,8 +298,8 @@ impl Pool {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(Box::pin(pool.begin()).await?),
             Self::Postgres(pool) => {
-                let begun = answered(Box::pin(pool.begin_with(BEGIN_POSTGRES))).await?;
-                let mut open = Transaction::Postgres(begun);
+                let begun = Box::pin(pool.begin_with(BEGIN_POSTGRES));
+                let mut open = Transaction::Postgres(answered(ANSWER_WITHIN, begun).await?);
                 query(AT_LEISURE_POSTGRES).execute(&mut open).await?;
                 open
             }

@@ -1,7 +1,7 @@
 //! The writing transaction. It numbers, chains and inserts audit entries and revocations in one
 //! place, when it commits, so that no verb can forget to move the head.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use procura_token::{Key, KeyHash, Seq, Ts};
 
@@ -10,6 +10,7 @@ use crate::{
     audit::{self, ChainHash, Entry},
     backup::Head,
     keys::KeysVersion,
+    patience,
     revocations::{self, RevocationLog},
     row::Columns,
     sql::{Pool, Transaction, forked, query},
@@ -173,7 +174,8 @@ impl Tx {
             self.log.publish(self.revocations);
             Ok(Committed { head, keys })
         };
-        tokio::spawn(work).await.map_err(|_| Error::Unavailable)?
+        let done = patience::wait(Duration::MAX, tokio::spawn(work)).await;
+        done.ok_or(Error::Unavailable)?.map_err(|_| Error::Unavailable)?
     }
 
     async fn move_head(&mut self, head: Seq) -> Result<()> {

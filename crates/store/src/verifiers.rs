@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, Result, Store,
+    Error, Result, Store, patience,
     row::Columns,
     sql::{ManyRows, Place, Pool, Value, forked, query},
 };
@@ -70,8 +70,8 @@ impl Leases {
     pub async fn note(&self, running: Running) -> Result<()> {
         let (written, is_written) = oneshot::channel();
         self.0.try_send(Job { running, written }).map_err(|_| Error::Unavailable)?;
-        match timeout(PATIENCE, is_written).await {
-            Ok(Ok(())) => Ok(()),
+        match patience::wait(PATIENCE, is_written).await {
+            Some(Ok(())) => Ok(()),
             _ => Err(Error::Unavailable),
         }
     }

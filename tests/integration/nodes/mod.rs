@@ -7,6 +7,7 @@ mod moved;
 mod once;
 mod rotation;
 mod silence;
+mod slowness;
 mod start;
 mod together;
 mod waiting;
