@@ -3,9 +3,10 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 
 use crate::{
+    access_request::{AccessRequest, RequestState},
     permission::{self, Permissions, UNMASK_PII},
     refusal::Refusal,
     relationship::{
@@ -93,6 +94,9 @@ pub struct Facts {
     /// The current edges from any tenant to any other that were found for this wish, at most one of
     /// each kind and pair. Edges that do not lead from home to target are ignored.
     pub relationships: Vec<Relationship>,
+    /// What this person has lately asked for through this client at this audience, under edges of which the
+    /// customer approves each use.
+    pub access_requests: Vec<AccessRequest>,
 }
 
 /// Bounds that the deployment sets.
@@ -122,6 +126,8 @@ pub struct Mandate {
     pub expires_at: Ts,
     /// End of the delegation: as long as it can be renewed by exchanging again.
     pub delegation_ends_at: Ts,
+    /// The requests whose approval it takes, where the customer approves each time.
+    pub access_requests: Vec<AccessRequestId>,
 }
 
 /// Decides. Pure and total; the checks stand in the order in which a refusal may become visible:
@@ -145,15 +151,19 @@ pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Man
             .iter()
             .find(|r| r.kind == kind && r.partner == wish.home && r.customer == target.id);
         let Some(edge) = edge else { continue };
-        let granted = enter(edge, &case)
-            .and_then(|roles| Ok((scope(edge, &roles, &case)?, roles)))
-            .and_then(|(scope, roles)| mandate(edge, scope, roles, &case));
-        match granted {
+        match grant(edge, &case) {
             Ok(mandate) => return Ok(mandate),
             Err(refusal) => refusals.push(refusal),
         }
     }
     Err(refusals.into_iter().max().unwrap_or(Refusal::NoRelationship))
+}
+
+/// What this edge grants.
+fn grant(edge: &Relationship, case: &Case<'_>) -> Result<Mandate, Refusal> {
+    let roles = enter(edge, case)?;
+    let scope = scope(edge, &roles, case)?;
+    mandate(edge, approved(edge, scope, case)?, roles, case)
 }
 
 /// What is the same for every edge.
@@ -247,12 +257,8 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     if conditions.hours.as_ref().is_some_and(|hours| !hours.are_open(now)) {
         return Err(Refusal::OutsideHours);
     }
-    // The customer approves a session whose purpose is known.
     if conditions.require_purpose && wish.purpose.is_none() {
         return Err(Refusal::PurposeRequired);
-    }
-    if edge.approval == Approval::EachTime {
-        return Err(Refusal::ApprovalRequired);
     }
     Ok(roles)
 }
@@ -282,15 +288,55 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
     if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
 }
 
-/// exp = min(now + ttl, session end, relationship end, user end, end of its hours), in whole seconds.
+/// What the customer has approved of a scope, where it approves each time.
+struct Approved {
+    scope: Scope,
+    until: Option<Ts>,
+    requests: Vec<AccessRequestId>,
+}
+
+/// Asked for last, because the customer is shown exactly what would be granted, and nothing that could not
+/// be. A permission can be used as long as any yes that runs gives it; several together as long as all can.
+fn approved(edge: &Relationship, scope: Scope, case: &Case<'_>) -> Result<Approved, Refusal> {
+    let Case { facts, wish, now, .. } = *case;
+    if edge.approval == Approval::Standing {
+        return Ok(Approved { scope, until: None, requests: Vec::new() });
+    }
+    let is_about = |r: &&AccessRequest| r.relationship == edge.id && r.purpose == wish.purpose;
+    let requests: Vec<_> = facts.access_requests.iter().filter(is_about).collect();
+    let end_of = |p: &str| {
+        let running = requests.iter().filter_map(|r| r.running(now));
+        running.filter(|given| given.scope.contains(p)).map(|given| given.until).max()
+    };
+    let granted = scope.filtered(|p| end_of(p).is_some());
+    if let Some(until) = granted.iter().filter_map(end_of).min() {
+        let gives = |r: &&&AccessRequest| {
+            let given = r.running(now);
+            given.is_some_and(|given| granted.iter().any(|p| given.scope.contains(p)))
+        };
+        let requests = requests.iter().filter(gives).map(|r| r.id).collect();
+        return Ok(Approved { scope: granted, until: Some(until), requests });
+    }
+    let covering = requests.iter().filter(|r| scope.is_subset(&r.scope));
+    let answers = covering.map(|r| match r.state(now) {
+        RequestState::Waiting => Refusal::ApprovalPending,
+        _ if !r.is_refused_lately(now) => Refusal::ApprovalRequired,
+        RequestState::Unanswered => Refusal::ApprovalUnanswered,
+        _ => Refusal::ApprovalDeclined,
+    });
+    Err(answers.max().unwrap_or(Refusal::ApprovalRequired))
+}
+
+/// exp = min(now + ttl, session end, relationship end, user end, end of the customer's yes, end of its
+/// hours), in whole seconds.
 fn mandate(
     edge: &Relationship,
-    scope: Scope,
+    approved: Approved,
     roles: Vec<UserRole>,
     case: &Case<'_>,
 ) -> Result<Mandate, Refusal> {
     let Case { facts, session_ends_at, limits, now, .. } = *case;
-    let ends = [Some(session_ends_at), edge.ends_at, facts.subject.ends_at];
+    let ends = [Some(session_ends_at), edge.ends_at, facts.subject.ends_at, approved.until];
     let delegation_ends_at = ends.into_iter().flatten().min().unwrap_or(session_ends_at);
     let ttl = limits.ttl_secs.clamp(0, Limits::MAX_TTL_SECS);
     let end = now.plus_secs(ttl).min(delegation_ends_at);
@@ -303,9 +349,10 @@ fn mandate(
     Ok(Mandate {
         tenant: edge.customer,
         relationship: edge.id,
-        scope,
+        scope: approved.scope,
         roles,
         expires_at,
         delegation_ends_at,
+        access_requests: approved.requests,
     })
 }

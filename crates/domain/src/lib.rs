@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access_request;
 pub mod acr;
 pub mod client;
 pub mod client_settings;
@@ -18,6 +19,7 @@ pub mod tenant;
 pub mod terms;
 pub mod words;
 
+pub use access_request::AccessRequest;
 pub use client::{AuthMethod, Profile, Registration};
 pub use client_settings::{ClientSettings, Fault};
 pub use decision::{Facts, Limits, Mandate, Wish, decide};

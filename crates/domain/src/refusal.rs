@@ -54,10 +54,16 @@ words! {
         OutsideHours = "outside_hours",
         /// The relationship demands a purpose.
         PurposeRequired = "purpose_required",
-        /// The customer must approve this session first.
-        ApprovalRequired = "approval_required",
         /// Nothing of the requested scope can be granted.
         NoScopeLeft = "no_scope_left",
+        /// The customer must approve this first, and has not been asked.
+        ApprovalRequired = "approval_required",
+        /// The customer did not answer in time.
+        ApprovalUnanswered = "approval_unanswered",
+        /// The customer said no, or took its yes back.
+        ApprovalDeclined = "approval_declined",
+        /// The customer has been asked and has not answered.
+        ApprovalPending = "approval_pending",
         /// A bound has passed while the request was on its way: nothing would be left to live.
         NoTimeLeft = "no_time_left",
     }
@@ -76,6 +82,10 @@ pub enum Class {
     StepUp,
     /// The customer's approval needed; likewise.
     Approval,
+    /// The customer said no to this; likewise.
+    Declined,
+    /// The customer said nothing to this; likewise.
+    Unanswered,
     /// A purpose needed; likewise.
     Purpose,
     /// Nothing to grant; likewise.
@@ -94,7 +104,9 @@ impl Refusal {
             | Self::HomeTenantInactive
             | Self::SwitchNotPermitted => Class::Subject,
             Self::StepUpRequired => Class::StepUp,
-            Self::ApprovalRequired => Class::Approval,
+            Self::ApprovalRequired | Self::ApprovalPending => Class::Approval,
+            Self::ApprovalDeclined => Class::Declined,
+            Self::ApprovalUnanswered => Class::Unanswered,
             Self::PurposeRequired => Class::Purpose,
             Self::NoScopeLeft | Self::NoTimeLeft => Class::Scope,
             _ => Class::Target,

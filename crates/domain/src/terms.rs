@@ -124,10 +124,6 @@ impl Terms {
         if conditions.max_age_secs.is_some_and(|secs| !(0..=31_536_000).contains(&secs)) {
             return Some("max_age_secs");
         }
-        // Nobody can let anybody in for one session yet.
-        if self.approval == Approval::EachTime {
-            return Some("approval");
-        }
         None
     }
 

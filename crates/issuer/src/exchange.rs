@@ -10,8 +10,8 @@ use procura_store::{
     ledger::{Exchange, Recorded},
 };
 use procura_token::{
-    AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown, TenantId, Ts, UserId,
-    jws::Genuine,
+    AccessRequestId, AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown, TenantId, Ts,
+    UserId, jws::Genuine,
 };
 
 use crate::{
@@ -153,6 +153,7 @@ impl Issuer {
             subject_rvs: claims.rvs,
             limits: self.0.settings.limits,
             new_delegation: DelegationId::from_bits(self.0.environment.id_bits()?),
+            new_access_request: AccessRequestId::from_bits(self.0.environment.id_bits()?),
             entry: Entry {
                 jti: Some(self.new_jti()?),
                 actor_user_id: Some(prepared.user),

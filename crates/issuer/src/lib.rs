@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access_requests;
 pub mod agreements;
 mod assertion;
 pub mod audit;

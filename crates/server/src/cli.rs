@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    audit, backup_commands as backup, client_commands as clients,
+    access_request_commands as requests, audit, backup_commands as backup,
+    client_commands as clients,
     config::Config,
     failure::Failure,
     key_commands as keys, resource_server_commands as servers, seed,
@@ -34,6 +35,9 @@ enum Command {
     /// Look after resource servers: services that take tokens.
     #[command(subcommand)]
     ResourceServer(servers::Command),
+    /// Look after requests to be let in, of customers that approve each time.
+    #[command(subcommand)]
+    AccessRequest(requests::Command),
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -152,6 +156,7 @@ pub fn run() -> Result<(), Failure> {
             start::run(serve.place.load()?, First { seed: serve.seed, ..First::default() })
         }
         Command::Client(command) => clients::run(&command),
+        Command::AccessRequest(command) => requests::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {

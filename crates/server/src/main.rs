@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access_request_commands;
 mod api;
 mod app;
 mod around;

@@ -90,6 +90,11 @@ fn api_routes() -> Router<App> {
             get(api::tenants::partner_access).put(api::tenants::switch_partner_access),
         )
         .route("/api/tenants/partner-activity", get(api::audit::partner_activity))
+        .route("/api/tenants/access-requests", get(api::access_requests::list))
+        .route("/api/tenants/access-requests/{id}", get(api::access_requests::find))
+        .route("/api/tenants/access-requests/{id}/approve", post(api::access_requests::approve))
+        .route("/api/tenants/access-requests/{id}/decline", post(api::access_requests::decline))
+        .route("/api/tenants/access-requests/{id}/end", post(api::access_requests::end))
         .route("/api/tenants/users", get(api::users::list))
         .route("/api/tenants/users/{id}/disable", post(api::users::disable))
         .route("/api/tenants/users/{id}/enable", post(api::users::enable))

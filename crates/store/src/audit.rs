@@ -131,6 +131,14 @@ impl Entry {
         }
     }
 
+    /// Adds a member to the details.
+    pub(crate) fn add_detail(&mut self, name: &str, value: &impl Serialize) {
+        let known = self.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
+        let mut details: serde_json::Map<String, serde_json::Value> = known.unwrap_or_default();
+        details.insert(name.to_owned(), serde_json::json!(value));
+        self.details = Some(serde_json::Value::Object(details).to_string());
+    }
+
     /// Postgres keeps no NUL in a text. It is replaced before the hash is made, on either database, so
     /// that what is read back is what was hashed.
     fn replace_nul(&mut self) {
@@ -320,9 +328,9 @@ impl Store {
         let chained: Vec<_> = rows.iter().map(chained).collect::<Result<_>>()?;
         // Names are looked up apart, outside of the tenant's walls: whoever acted here is named here.
         let people = chained.iter().filter_map(|c| c.entry.actor_user_id);
-        let people = self.names(forked(PEOPLE_SQLITE, PEOPLE_POSTGRES), people).await?;
+        let people = self.people_names(people).await?;
         let tenants = chained.iter().filter_map(|c| c.entry.actor_tenant_id);
-        let tenants = self.names(forked(TENANTS_SQLITE, TENANTS_POSTGRES), tenants).await?;
+        let tenants = self.tenant_names(tenants).await?;
         let listed = chained.into_iter().map(|chained| Listed {
             actor_name: chained.entry.actor_user_id.and_then(|id| people.get(&id).cloned()),
             actor_tenant_name: chained
@@ -332,6 +340,22 @@ impl Store {
             chained,
         });
         Ok(listed.collect())
+    }
+
+    /// The names that these people have now, in whichever tenant.
+    pub(crate) async fn people_names(
+        &self,
+        ids: impl Iterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, String>> {
+        self.names(forked(PEOPLE_SQLITE, PEOPLE_POSTGRES), ids).await
+    }
+
+    /// The names that these tenants have now.
+    pub(crate) async fn tenant_names(
+        &self,
+        ids: impl Iterator<Item = TenantId>,
+    ) -> Result<HashMap<TenantId, String>> {
+        self.names(forked(TENANTS_SQLITE, TENANTS_POSTGRES), ids).await
     }
 
     /// The names of those that occur; `query` takes their ids as a list in JSON.

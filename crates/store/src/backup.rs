@@ -87,6 +87,11 @@ pub const TABLES: &[Table] = &[
         "relationship_proposals",
         "relationship_id terms reason user_id proposed_at# expires_at#",
     ),
+    table(
+        "access_requests",
+        "id relationship_id partner_id customer_id user_id client_id audience scope purpose_code purpose_ref \
+         asked_at# lapses_at# answered_at# answered_by given_scope given_until# ended_at#",
+    ),
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

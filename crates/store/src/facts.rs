@@ -133,6 +133,7 @@ fn facts(row: &Row, exchange: &Exchange) -> Result<Facts> {
         audience: audience.filter(|_| is_known_client && takes_delegated),
         target,
         relationships: Vec::new(),
+        access_requests: Vec::new(),
     })
 }
 

@@ -7,16 +7,17 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use procura_domain::{
-    Facts, Limits, Mandate, Refusal, Relationship, Wish, decide, relationship::Conditions,
+    AccessRequest, Facts, Limits, Mandate, Refusal, Relationship, Wish, decide,
+    relationship::{Approval, Conditions},
 };
-use procura_token::{DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
+use procura_token::{AccessRequestId, DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    Error, Result, Store, Tx,
+    Error, Result, Store, Tx, access_requests,
     audit::Entry,
     clients::Client,
     facts::{self, Loaded},
@@ -55,6 +56,8 @@ pub struct Exchange {
     pub limits: Limits,
     /// The id of the delegation, should a new one start.
     pub new_delegation: DelegationId,
+    /// The id of the access request, should the customer have to be asked.
+    pub new_access_request: AccessRequestId,
     /// The audit entry as far as it is known before the decision.
     pub entry: Entry,
 }
@@ -190,18 +193,22 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
     let mut outcomes = Vec::with_capacity(exchanges.len());
     if !exchanges.is_empty() {
         let questions: Vec<_> = exchanges.iter().map(|(exchange, _)| &**exchange).collect();
-        let loaded = facts::load(tx.connection(), &questions).await?;
-        let mut starting = Starting::default();
+        let mut loaded = facts::load(tx.connection(), &questions).await?;
+        access_requests::load(tx.connection(), &questions, &mut loaded).await?;
+        let (mut starting, mut asking) = (Starting::default(), Asking::default());
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
             // Dropped unanswered: only this caller hears "unavailable".
             let Some(loaded) = loaded else { continue };
             let Settled { outcome, entry, conditions } =
-                settle(*exchange, loaded, &log, &mut starting);
+                settle(*exchange, loaded, &log, (&mut starting, &mut asking));
             let jti = entry.jti.clone();
             tx.audit(entry);
             outcomes.push((Recorded { outcome, rvs, keys, jti, conditions }, answer));
         }
         starting.insert(tx.connection()).await?;
+        for request in &asking.0 {
+            access_requests::insert(tx.connection(), request).await?;
+        }
     }
     tx.commit().await?;
 
@@ -247,20 +254,27 @@ fn settle(
     mut exchange: Exchange,
     mut loaded: Loaded,
     log: &RevocationLog,
-    starting: &mut Starting,
+    (starting, asking): (&mut Starting, &mut Asking),
 ) -> Settled {
     if exchange.target_slug.is_some() {
         exchange.wish.target = loaded.facts.target.map(|target| target.id);
     }
     loaded.facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
     exchange.entry.target_tenant_id = loaded.facts.target.map(|target| target.id);
+    loaded.facts.access_requests.extend(asking.lately(&exchange).cloned());
 
     let (limits, now) = (exchange.limits, exchange.entry.at);
     match decide(&loaded.facts, &exchange.wish, limits, now) {
         Err(refusal) => {
             let is_step_up = refusal == Refusal::StepUpRequired;
             let conditions = is_step_up.then(|| demanded(&exchange, &loaded.facts)).flatten();
+            let is_asking = refusal == Refusal::ApprovalRequired;
+            let asked = is_asking.then(|| asking.ask(&exchange, &loaded.facts)).flatten();
             let mut entry = exchange.entry;
+            if let Some((relationship, request)) = asked {
+                entry.relationship_id = Some(relationship);
+                entry.add_detail("access_request", &request);
+            }
             "refused".clone_into(&mut entry.result);
             entry.reason = Some(refusal.as_str().to_owned());
             entry.jti = None;
@@ -283,11 +297,66 @@ fn settle(
                 },
             );
             let mut entry = exchange.entry;
+            if !mandate.access_requests.is_empty() {
+                entry.add_detail("access_requests", &mandate.access_requests);
+            }
             "ok".clone_into(&mut entry.result);
             entry.relationship_id = Some(mandate.relationship);
             entry.delegation_id = Some(delegation);
             Settled { outcome: Ok((mandate, delegation)), entry, conditions: None }
         }
+    }
+}
+
+/// What this batch puts before customers. Two exchanges of one batch ask once.
+#[derive(Default)]
+struct Asking(Vec<AccessRequest>);
+
+impl Asking {
+    /// What the batch has asked for this person, client and audience already.
+    fn lately<'a>(&'a self, exchange: &'a Exchange) -> impl Iterator<Item = &'a AccessRequest> {
+        self.0.iter().filter(|r| {
+            r.user == exchange.wish.user
+                && r.client == exchange.client.id
+                && r.audience == exchange.audience
+        })
+    }
+
+    /// Asks the customer for exactly what its approval would make of this exchange; `None` where the person
+    /// has asked too often.
+    fn ask(
+        &mut self,
+        exchange: &Exchange,
+        facts: &Facts,
+    ) -> Option<(RelationshipId, AccessRequestId)> {
+        let (wish, now) = (&exchange.wish, exchange.entry.at);
+        let once_approved = facts.relationships.iter().find_map(|edge| {
+            let edge = Relationship { approval: Approval::Standing, ..edge.clone() };
+            let alone = Facts { relationships: vec![edge], ..facts.clone() };
+            decide(&alone, wish, exchange.limits, now).ok()
+        })?;
+        let relationship = once_approved.relationship;
+        let since = now.plus_secs(-AccessRequest::COUNTED_SECS);
+        let is_counted = |r: &&AccessRequest| r.relationship == relationship && r.asked_at > since;
+        if facts.access_requests.iter().filter(is_counted).count() >= AccessRequest::MAX_COUNTED {
+            return None;
+        }
+        let id = exchange.new_access_request;
+        self.0.push(AccessRequest {
+            id,
+            relationship,
+            partner: wish.home,
+            customer: once_approved.tenant,
+            user: wish.user,
+            client: exchange.client.id.clone(),
+            audience: exchange.audience.clone(),
+            scope: once_approved.scope,
+            purpose: wish.purpose.clone(),
+            asked_at: now,
+            lapses_at: now.plus_secs(AccessRequest::WAITS_SECS),
+            answer: None,
+        });
+        Some((relationship, id))
     }
 }
 

@@ -98,6 +98,7 @@ id!(/** A login session. */ SessionId, "ses");
 id!(/** The stable `sub` of (customer tenant, partner user); never equal to a user id. */ DelegatedPrincipalId, "dp");
 id!(/** A signing key (`kid`). */ KeyId, "key");
 id!(/** One entry of the audit log. */ AuditId, "evt");
+id!(/** One request to be let into a customer's tenant for a while. */ AccessRequestId, "req");
 id!(/** One pending authorization request in a browser. */ InteractionId, "int");
 
 /// A client's id: software, not a person. A string, because deployments may choose it.

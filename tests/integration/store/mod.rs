@@ -1,5 +1,6 @@
 //! The store, as sentences: every test runs on SQLite and on Postgres, on real databases.
 
+mod asked;
 mod carried;
 mod contract;
 mod corners;

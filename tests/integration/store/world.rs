@@ -18,8 +18,8 @@ use procura_store::{
     users::{User, UserStatus},
 };
 use procura_token::{
-    AuditId, ClientId, DelegationId, Key, RelationshipId, Scope, Seq, SessionId, TenantId, Ts,
-    UserId,
+    AccessRequestId, AuditId, ClientId, DelegationId, Key, RelationshipId, Scope, Seq, SessionId,
+    TenantId, Ts, UserId,
 };
 
 use super::Empty;
@@ -177,6 +177,7 @@ pub fn exchange(n: u128, client: &Arc<Client>) -> Exchange {
         subject_rvs: Seq(0),
         limits: Limits { ttl_secs: 300 },
         new_delegation: DelegationId::from_bits(100 + n),
+        new_access_request: AccessRequestId::from_bits(100 + n),
         entry: Entry {
             jti: Some(format!("jti-{n}")),
             ..Entry::new(AuditId::from_bits(n), NOW, "token.exchange", "pending")

@@ -253,7 +253,6 @@ async fn a_change_that_is_none_is_named_and_changes_nothing() {
         (json!({ "renews_for_days": -1 }), "renews_for_days"),
         (json!({ "renews_for_days": 0, "ends_at": "2098-01-01T00:00:00Z" }), "renews_for_days"),
         (json!({ "approval": "never" }), "approval"),
-        (json!({ "approval": "each_time" }), "approval"),
         (json!({ "conditions": { "max_age_secs": i64::MAX } }), "max_age_secs"),
         (
             json!({ "conditions": { "hours": { "utc_offset_minutes": i32::MIN, "windows": [] } } }),

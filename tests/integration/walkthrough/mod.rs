@@ -4,6 +4,7 @@
 mod active_tenant;
 mod agreements;
 mod any_sequence;
+mod asked_each_time;
 mod audit_log;
 mod customer_control;
 mod invitation;

@@ -1,7 +1,9 @@
 //! Everything that somebody can do to give less: each changes one thing, on one side.
 
 use procura_domain::{
-    Access, Permissions, Relationship, RelationshipState, TenantStatus, hours::Hours,
+    Access, Permissions, Relationship, RelationshipState, TenantStatus,
+    access_request::{Answer, Given},
+    hours::Hours,
 };
 use procura_token::Ts;
 use proptest::sample::Index;
@@ -18,6 +20,17 @@ pub type Restriction = (&'static str, fn(&mut World, Draw));
 fn edge(world: &mut World, draw: Draw) -> Option<&mut Relationship> {
     let edges = &mut world.facts.relationships;
     if edges.is_empty() { None } else { Some(draw.0.get_mut(edges)) }
+}
+
+/// The answer that is drawn.
+fn answer(world: &mut World, draw: Draw) -> Option<&mut Answer> {
+    let requests = &mut world.facts.access_requests;
+    if requests.is_empty() { None } else { draw.0.get_mut(requests).answer.as_mut() }
+}
+
+/// The yes that is drawn.
+fn given(world: &mut World, draw: Draw) -> Option<&mut Given> {
+    answer(world, draw)?.given.as_mut()
 }
 
 fn without(set: &Permissions, draw: Draw) -> Permissions {
@@ -147,9 +160,43 @@ restrictions! {
         }
     });
     "demand a purpose" => |w, d| at_edge!(w, d, |edge| edge.conditions.require_purpose = true);
-    "give no purpose" => |w, _d| w.wish.purpose = None;
+    // An approval is for its purpose: one for none is something else.
+    "give no purpose" => |w, _d| {
+        w.wish.purpose = None;
+        w.facts.access_requests.retain(|request| request.purpose.is_some());
+    };
     "demand approval each time" =>
         |w, d| at_edge!(w, d, |edge| edge.approval = procura_domain::relationship::Approval::EachTime);
+    "decline what was approved" => |w, d| {
+        if let Some(answer) = answer(w, d) {
+            answer.given = None;
+        }
+    };
+    "take an approval back" => |w, d| {
+        let now = w.now;
+        if let Some(given) = given(w, d) {
+            given.ended_at = Some(now);
+        }
+    };
+    "approve for less time" => |w, d| {
+        let end = Ts(w.now.0 + d.2);
+        if let Some(given) = given(w, d) {
+            given.until = given.until.min(end);
+        }
+    };
+    "approve less" => |w, d| {
+        if let Some(given) = given(w, d) {
+            let all: Vec<_> = given.scope.iter().map(ToOwned::to_owned).collect();
+            let gone = one_of(&all, d.1).cloned();
+            given.scope = given.scope.filtered(|p| Some(p) != gone.as_deref());
+        }
+    };
+    "forget a request" => |w, d| {
+        let requests = &mut w.facts.access_requests;
+        if !requests.is_empty() {
+            requests.remove(d.0.index(requests.len()));
+        }
+    };
     "turn the edge elsewhere" => |w, d| at_edge!(w, d, |edge| edge.customer = FOURTH);
     "ask for less" => |w, d| {
         if let Some(scope) = &w.wish.scope {

@@ -5,13 +5,15 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, Facts, Limits, Mandate, Permissions, Refusal, Relationship, RelationshipKind,
-    RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish, decide,
+    Access, AccessRequest, Facts, Limits, Mandate, Permissions, Refusal, Relationship,
+    RelationshipKind, RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
+    access_request::{Answer, Given},
+    decide,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
     hours::{Day, Hours, Window},
     relationship::{Approval, Conditions, Origin, Side},
 };
-use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 use proptest::{
     collection::vec as vec_of,
     prelude::*,
@@ -198,7 +200,7 @@ fn edge(
         mostly(2, usual, Role::ALL.to_vec()),
         maybe(3, permissions()),
         mostly(8, On, vec![Restricted, Restricted, Off]),
-        mostly(12, Approval::Standing, vec![Approval::EachTime]),
+        mostly(9, Approval::Standing, vec![Approval::EachTime]),
         conditions(),
     );
     (life, power, any::<u64>())
@@ -271,6 +273,51 @@ fn subject(now: Ts) -> BoxedStrategy<SubjectFacts> {
         .boxed()
 }
 
+/// A request under the edge that is drawn, mostly approved.
+fn request(now: Ts) -> BoxedStrategy<(Index, AccessRequest)> {
+    let purpose = Purpose { code: "support".into(), r#ref: None };
+    let scope = || {
+        let some = names(ASKED.to_vec());
+        let names = prop_oneof![2 => Just(ASKED.to_vec()), 1 => some];
+        names.prop_map(|names| names.into_iter().collect::<Scope>())
+    };
+    let given = (scope(), near(now), maybe(6, near(now)));
+    let given = given.prop_map(|(scope, until, ended_at)| Given { scope, until, ended_at });
+    let lately = || (-600_i64..0).prop_map(move |secs| now.plus_secs(secs));
+    let answer = (lately(), mostly(6, true, vec![false]), given);
+    let answer = answer.prop_map(|(at, is_yes, given)| Answer {
+        at,
+        by: None,
+        given: is_yes.then_some(given),
+    });
+    let answer = prop_oneof![1 => Just(None), 3 => answer.prop_map(Some)];
+    (
+        any::<Index>(),
+        mostly(4, Some(purpose), vec![None]),
+        scope(),
+        prop_oneof![lately(), near(now)],
+        answer,
+    )
+        .prop_map(move |(edge, purpose, scope, lapses_at, answer)| {
+            let request = AccessRequest {
+                id: AccessRequestId::from_bits(1),
+                relationship: RelationshipId::from_bits(0),
+                partner: HOME,
+                customer: TARGET,
+                user: users()[0],
+                client: "cli_portal".parse().unwrap(),
+                audience: "https://api.example".into(),
+                scope,
+                purpose,
+                asked_at: now,
+                lapses_at,
+                answer,
+            };
+            (edge, request)
+        })
+        .boxed()
+}
+
 fn wish(now: Ts) -> BoxedStrategy<Wish> {
     let scope = prop_oneof![
         1 => Just(None),
@@ -320,14 +367,21 @@ pub fn world() -> BoxedStrategy<World> {
             let audience = (mostly(60, true, vec![false]), permissions())
                 .prop_map(|(is_known, permissions)| is_known.then_some(permissions));
             let ttl = mostly(4, 300, vec![-1, 0, 1, 60, 900, 901, 86_400, i64::MAX]);
-            (client, subject(now), audience, target, edges(now), wish(now), ttl).prop_map(
-                move |(client, subject, audience, target, relationships, wish, ttl_secs)| {
+            let asked = (wish(now), vec_of(request(now), 0..4));
+            (client, subject(now), audience, target, edges(now), asked, ttl).prop_map(
+                move |(client, subject, audience, target, relationships, (wish, requests), ttl)| {
                     let (found, status, access) = target;
                     // Mostly the store finds what was asked for.
                     let id = found.and_then(|other| other.or(wish.target));
                     let target = id.map(|id| TargetFacts { id, status, access });
-                    let facts = Facts { client, subject, audience, target, relationships };
-                    World { facts, wish, limits: Limits { ttl_secs }, now }
+                    let under = |(edge, request): (Index, AccessRequest)| {
+                        let edge = one_of(&relationships, edge)?;
+                        Some(AccessRequest { relationship: edge.id, ..request })
+                    };
+                    let access_requests = requests.into_iter().filter_map(under).collect();
+                    let facts =
+                        Facts { client, subject, audience, target, relationships, access_requests };
+                    World { facts, wish, limits: Limits { ttl_secs: ttl }, now }
                 },
             )
         })

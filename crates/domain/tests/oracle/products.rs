@@ -17,7 +17,7 @@ use procura_domain::{
 use crate::{
     catalogue::{Bits, Catalogue},
     odometer::Odometer,
-    world::{Edge, Ends, Found, Listed, Set, Week, World},
+    world::{Asked, Edge, Ends, Found, Listed, Said, Set, Week, World},
 };
 
 pub type Product = fn(&mut Odometer) -> World;
@@ -30,6 +30,7 @@ pub const PRODUCTS: &[(&str, Product)] = &[
     ("permissions", permissions),
     ("two edges", two_edges),
     ("time", time),
+    ("approval", approval),
 ];
 
 const BOTH: &[bool] = &[true, false];
@@ -245,6 +246,49 @@ fn two_edges(pick: &mut Odometer) -> World {
     ]);
     let (acr, asked) = (Some("urn:procura:acr:mfa"), SHARED.asked[4]);
     World { edges, user_roles, acr, asked, purpose: false, ..World::open() }
+}
+
+/// Two requests of the past, in every state and about the same or something else, against what is asked now.
+fn approval(pick: &mut Odometer) -> World {
+    let bits = |names: &[&str]| Catalogue::named(names);
+    let read = bits(&["tenant.settings.read"]);
+    let both = bits(&["tenant.settings.read", "tenant.settings.write"]);
+    let said: [Said; 15] = [
+        Said::Nothing(1),
+        Said::Nothing(0),
+        Said::Nothing(1 - 300 * SECOND),
+        Said::Nothing(-300 * SECOND),
+        Said::No(0),
+        Said::No(1 - 300 * SECOND),
+        Said::No(-300 * SECOND),
+        Said::TakenBack(0),
+        Said::TakenBack(-300 * SECOND),
+        Said::Yes(read, 0),
+        Said::Yes(read, SECOND / 4),
+        Said::Yes(read, 100 * SECOND),
+        Said::Yes(both, 200 * SECOND),
+        Said::Yes(bits(&["tenant.settings.write"]), 50 * SECOND),
+        Said::Yes(bits(&["tenant.users.list"]), 50 * SECOND),
+    ];
+    let mut asked = || Asked {
+        kind: pick.pick(KINDS),
+        has_purpose: pick.pick(BOTH),
+        scope: pick.pick(&[both, read]),
+        said: pick.pick(&said),
+    };
+    let requests = [Some(asked()), Some(asked())];
+    let mut edge = Edge::open(Manages);
+    edge.approval = pick.pick(Approval::ALL);
+    edge.access = pick.pick(&[On, Restricted]);
+    let trust = Edge { approval: EachTime, ..Edge::open(Trust) };
+    World {
+        requests,
+        purpose: pick.pick(BOTH),
+        asked: pick.pick(&[Some(both), Some(read), Some(bits(&["secrets.overwrite"]))]),
+        user_roles: &[UserRole::PartnerAdmin, UserRole::TenantAdmin],
+        edges: [Some(edge), pick.pick(&[None, Some(trust)])],
+        ..World::open()
+    }
 }
 
 /// Every bound against every other, down to the microsecond, at even and odd instants.

@@ -9,7 +9,7 @@ use procura_domain::{
 
 use crate::{
     catalogue::{Bits, Catalogue},
-    world::{Edge, Ends, Found, Listed, Week, World},
+    world::{Asked, Edge, Ends, Found, Listed, Said, Week, World},
 };
 
 /// What the oracle grants.
@@ -56,7 +56,6 @@ const AT_EDGE: &[AtEdge] = &[
     (Refusal::NetworkNotAdmitted,     |w, e| !is_place_admitted(w, e)),
     (Refusal::OutsideHours,           |_, e| e.hours == Week::OtherDays),
     (Refusal::PurposeRequired,        |w, e| e.purpose && !w.purpose),
-    (Refusal::ApprovalRequired,       |_, e| e.approval == Approval::EachTime),
 ];
 
 /// An end is not part of the time before it.
@@ -130,16 +129,67 @@ fn scope(rows: &Catalogue, world: &World, edge: &Edge) -> Bits {
         & !rows.patterns
 }
 
+const FIVE_MINUTES: i64 = 300_000_000;
+
+/// Until when a permission has been approved: as long as the yes that runs longest.
+fn approved_until(world: &World, edge: &Edge, permission: Bits) -> Option<i64> {
+    let mut latest = None;
+    for request in concerning(world, edge) {
+        if let Said::Yes(given, until) = request.said
+            && given & permission != 0
+            && until > 0
+            && latest.is_none_or(|other| until > other)
+        {
+            latest = Some(until);
+        }
+    }
+    latest
+}
+
+fn concerning<'a>(world: &'a World, edge: &Edge) -> impl Iterator<Item = &'a Asked> {
+    let (kind, purpose) = (edge.kind, world.purpose);
+    let requests = world.requests.iter().flatten();
+    requests.filter(move |r| r.kind == kind && r.has_purpose == purpose)
+}
+
+/// How far towards a yes somebody is who has none for any of this: one row for each answer, the best last.
+fn unapproved(world: &World, edge: &Edge, scope: Bits) -> (usize, Refusal) {
+    let same = || concerning(world, edge).filter(|r| scope & !r.scope == 0);
+    let is_late = |at: i64| at <= 0 && at > -FIVE_MINUTES;
+    if same().any(|r| matches!(r.said, Said::Nothing(lapses) if lapses > 0)) {
+        (4, Refusal::ApprovalPending)
+    } else if same().any(|r| matches!(r.said, Said::No(at) | Said::TakenBack(at) if is_late(at))) {
+        (3, Refusal::ApprovalDeclined)
+    } else if same().any(|r| matches!(r.said, Said::Nothing(lapses) if is_late(lapses))) {
+        (2, Refusal::ApprovalUnanswered)
+    } else {
+        (1, Refusal::ApprovalRequired)
+    }
+}
+
 /// How far an edge comes: the number of the refusing row, or a grant.
 fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize, Refusal)> {
     if let Some(hit) = AT_EDGE.iter().position(|(_, applies)| applies(world, edge)) {
         return Err((hit, AT_EDGE[hit].0));
     }
-    let scope = scope(rows, world, edge);
+    let mut scope = scope(rows, world, edge);
     if scope == 0 {
         return Err((AT_EDGE.len(), Refusal::NoScopeLeft));
     }
     let mut bounds: Vec<i64> = vec![];
+    if edge.approval == Approval::EachTime {
+        let asked = scope;
+        for bit in (0..Bits::BITS).map(|n| 1 << n).filter(|bit| asked & bit != 0) {
+            match approved_until(world, edge, bit) {
+                Some(until) => bounds.push(until),
+                None => scope &= !bit,
+            }
+        }
+        if scope == 0 {
+            let (further, refusal) = unapproved(world, edge, asked);
+            return Err((AT_EDGE.len() + further, refusal));
+        }
+    }
     bounds.extend(world.session);
     bounds.extend(world.user_over);
     bounds.extend(edge.over);
@@ -150,7 +200,7 @@ fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize
     let end = world.now + delegation.min(ttl).min(closing);
     let token_end = end - end % 1_000_000;
     if token_end <= world.now {
-        return Err((AT_EDGE.len() + 1, Refusal::NoTimeLeft));
+        return Err((AT_EDGE.len() + 5, Refusal::NoTimeLeft));
     }
     Ok(Grant { kind: edge.kind, scope, token_end, delegation_end: world.now + delegation })
 }

@@ -3,13 +3,14 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, Facts, Limits, Permissions, Relationship, RelationshipKind, RelationshipRole,
-    RelationshipState, TenantStatus, UserRole, Wish,
+    Access, AccessRequest, Facts, Limits, Permissions, Relationship, RelationshipKind,
+    RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
+    access_request::{Answer, Given},
     decision::{ClientFacts, SubjectFacts, TargetFacts},
     hours::{Day, Hours, Window},
     relationship::{Approval, Conditions, Origin, Side},
 };
-use procura_token::{Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
 
 use crate::catalogue::{Bits, Catalogue};
 
@@ -65,6 +66,28 @@ pub enum Found {
     TheTenant,
 }
 
+/// How a request of the past went; instants are microseconds from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing; it lapses then.
+    Nothing(i64),
+    /// No, at that time.
+    No(i64),
+    /// Yes to these, until then.
+    Yes(Bits, i64),
+    /// Yes, and taken back at that time.
+    TakenBack(i64),
+}
+
+/// A request of the past under the edge of this kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub kind: RelationshipKind,
+    pub has_purpose: bool,
+    pub scope: Bits,
+    pub said: Said,
+}
+
 /// An edge. Instants are microseconds from now.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
@@ -106,6 +129,7 @@ pub struct World {
     pub target: TenantStatus,
     pub target_access: Access,
     pub edges: [Option<Edge>; 2],
+    pub requests: [Option<Asked>; 2],
     pub asked: Option<Bits>,
     pub purpose: bool,
     pub acr: Option<&'static str>,
@@ -142,6 +166,7 @@ impl World {
             target: TenantStatus::Active,
             target_access: Access::On,
             edges: [None, None],
+            requests: [None, None],
             asked: None,
             purpose: true,
             acr: Some("urn:procura:acr:phr"),
@@ -162,7 +187,7 @@ impl World {
             target: self.is_target_named.then_some(self.found_id()),
             may_switch: self.may_switch,
             scope: self.asked.map(|bits| Catalogue::names(bits).collect::<Scope>()),
-            purpose: self.purpose.then(|| Purpose { code: "support".into(), r#ref: None }),
+            purpose: purpose(self.purpose),
             acr: self.acr.map(Into::into),
             auth_time: self.auth_age.map(|age| at(-age)),
             idp: self.idp.map(Into::into),
@@ -196,6 +221,7 @@ impl World {
                 .flatten()
                 .flat_map(|edge| self.edges_of(edge))
                 .collect(),
+            access_requests: self.requests.iter().flatten().map(|r| self.request(r)).collect(),
         };
         (facts, wish, Limits { ttl_secs: self.ttl }, Ts(self.now))
     }
@@ -214,13 +240,42 @@ impl World {
         }
     }
 
+    fn request(&self, asked: &Asked) -> AccessRequest {
+        let at = |offset: i64| Ts(self.now + offset);
+        let given = |bits, until, ended_at: Option<i64>| {
+            Some(Given {
+                scope: Catalogue::names(bits).collect(),
+                until: at(until),
+                ended_at: ended_at.map(at),
+            })
+        };
+        let (lapses, answered) = match asked.said {
+            Said::Nothing(lapses) => (lapses, None),
+            Said::No(said) => (said + 1, Some((said, None))),
+            Said::Yes(bits, until) => (0, Some((-1, given(bits, until, None)))),
+            Said::TakenBack(when) => {
+                (0, Some((when - 1, given(asked.scope, 60_000_000, Some(when)))))
+            }
+        };
+        AccessRequest {
+            id: AccessRequestId::from_bits(1),
+            relationship: id(asked.kind),
+            partner: HOME,
+            customer: TARGET,
+            user: ME,
+            client: "cli_portal".parse().unwrap(),
+            audience: "https://api.example".into(),
+            scope: Catalogue::names(asked.scope).collect(),
+            purpose: purpose(asked.has_purpose),
+            asked_at: at(lapses - 900_000_000),
+            lapses_at: at(lapses),
+            answer: answered.map(|(said, given)| Answer { at: at(said), by: None, given }),
+        }
+    }
+
     fn edge(&self, edge: &Edge, partner: TenantId, customer: TenantId) -> Relationship {
         Relationship {
-            id: RelationshipId::from_bits(if edge.kind == RelationshipKind::Manages {
-                1
-            } else {
-                2
-            }),
+            id: id(edge.kind),
             partner,
             customer,
             kind: edge.kind,
@@ -265,6 +320,14 @@ impl World {
             version: 1,
         }
     }
+}
+
+fn id(kind: RelationshipKind) -> RelationshipId {
+    RelationshipId::from_bits(if kind == RelationshipKind::Manages { 1 } else { 2 })
+}
+
+fn purpose(is_given: bool) -> Option<Purpose> {
+    is_given.then(|| Purpose { code: "support".into(), r#ref: None })
 }
 
 fn networks(texts: &[&str]) -> Vec<IpNet> {

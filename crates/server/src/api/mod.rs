@@ -1,6 +1,7 @@
 //! The management API. Each handler takes a checked caller and a checked body, calls one verb, and
 //! shows what came of it.
 
+pub mod access_requests;
 pub mod audit;
 pub mod caller;
 pub mod clients;

@@ -1,6 +1,6 @@
 //! What the API shows of things: the JSON shapes of docs/API.md.
 
-use procura_domain::{Caller, Relationship, Terms, relationship::Side};
+use procura_domain::{AccessRequest, Caller, Relationship, Terms, relationship::Side};
 use procura_issuer::{relationships::Changed, revoke::Revoked};
 use procura_store::{
     agreements::{Proposal, Version},
@@ -103,6 +103,43 @@ pub(crate) fn customer(link: &Link, now: Ts) -> Value {
         "starts_at": time(r.starts_at),
         "ends_at": time(r.ends_at),
     })
+}
+
+/// A request to be let in, as the customer sees it.
+pub(crate) fn access_request(request: &AccessRequest, now: Ts) -> Value {
+    let answer = request.answer.as_ref();
+    let given = answer.and_then(|answer| answer.given.as_ref());
+    json!({
+        "id": request.id,
+        "state": request.state(now),
+        "relationship_id": request.relationship,
+        "partner_id": request.partner,
+        "user_id": request.user,
+        "client_id": request.client,
+        "audience": request.audience,
+        "scope": request.scope,
+        "purpose": request.purpose,
+        "asked_at": request.asked_at.rfc3339(),
+        "lapses_at": request.lapses_at.rfc3339(),
+        "answered_at": time(answer.map(|answer| answer.at)),
+        "answered_by": answer.and_then(|answer| answer.by),
+        "given_scope": given.map(|given| &given.scope),
+        "given_until": time(given.map(|given| given.until)),
+        "ended_at": time(given.and_then(|given| given.ended_at)),
+    })
+}
+
+/// The same with the names that people understand.
+pub(crate) fn listed_access_request(
+    listed: &procura_store::access_requests::Listed,
+    now: Ts,
+) -> Value {
+    let mut body = access_request(&listed.request, now);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("user_name".into(), json!(listed.user_name));
+        body.insert("partner_name".into(), json!(listed.partner_name));
+    }
+    body
 }
 
 /// What a change killed.

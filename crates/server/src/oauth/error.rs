@@ -165,6 +165,8 @@ impl From<Error> for OAuthError {
                 Class::Approval => {
                     bad("authorization_pending", "The customer has not approved this session yet.")
                 }
+                Class::Declined => bad("access_denied", "The customer has declined this session."),
+                Class::Unanswered => bad("expired_token", "The customer has not answered in time."),
                 Class::Purpose => bad("invalid_request", "purpose is required for this target."),
                 Class::Scope => scope,
             },

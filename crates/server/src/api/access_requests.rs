@@ -1,0 +1,129 @@
+//! `/api/tenants/access-requests…`: where the customer approves each time, who asks to be let in.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderName, HeaderValue, header},
+};
+use procura_domain::access_request::ApprovalTerms;
+use procura_issuer::{Call, access_requests::Word, hand::Hand};
+use procura_token::{AccessRequestId, Scope};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        caller::{Changing, Person},
+        input::{OptionalBody, Parameters, word},
+        problem::Problem,
+        view,
+    },
+    app::App,
+};
+
+/// A page has at most so many, and so many where nobody says.
+const LIMIT: i64 = 200;
+
+/// Which ones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    limit: Option<i64>,
+    cursor: Option<String>,
+}
+
+type Page = (Option<[(HeaderName, HeaderValue); 1]>, Json<Value>);
+
+/// `GET /api/tenants/access-requests`
+pub async fn list(
+    State(app): State<App>,
+    Person(caller): Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Page, Problem> {
+    let limit = asked.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT).contains(&limit) {
+        return Err(Problem::invalid("limit"));
+    }
+    let below: Option<AccessRequestId> = word(asked.cursor.as_deref(), "cursor")?;
+    let (issuer, customer) = (app.issuer(), caller.tenant);
+    let listed = issuer.list_access_requests(Some(&caller), customer, (below, limit)).await?;
+    let is_full = i64::try_from(listed.len()).is_ok_and(|count| count >= limit);
+    let last = listed.last().filter(|_| is_full);
+    let next = last.and_then(|last| {
+        let link = format!("<?limit={limit}&cursor={}>; rel=\"next\"", last.request.id);
+        Some([(header::LINK, HeaderValue::from_str(&link).ok()?)])
+    });
+    let now = issuer.environment().now();
+    Ok((next, Json(listed.iter().map(|one| view::listed_access_request(one, now)).collect())))
+}
+
+/// `GET /api/tenants/access-requests/{id}`
+pub async fn find(
+    State(app): State<App>,
+    Person(caller): Person,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let about = (caller.tenant, parse(&id)?);
+    let listed = app.issuer().find_access_request(Some(&caller), about).await?;
+    Ok(Json(view::listed_access_request(&listed, app.issuer().environment().now())))
+}
+
+/// The terms of a yes; without any: all that was asked for, for an hour.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    minutes: Option<i64>,
+    scope: Option<Scope>,
+    #[serde(default)]
+    read_only: bool,
+}
+
+/// `POST /api/tenants/access-requests/{id}/approve`
+pub async fn approve(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Path(id): Path<String>,
+    OptionalBody(terms): OptionalBody<Terms>,
+) -> Result<Json<Value>, Problem> {
+    let terms = ApprovalTerms {
+        minutes: terms.minutes.unwrap_or(ApprovalTerms::MINUTES),
+        scope: terms.scope,
+        is_read_only: terms.read_only,
+    };
+    answer(&app, &call, &id, Word::Approve(terms)).await
+}
+
+/// `POST /api/tenants/access-requests/{id}/decline`
+pub async fn decline(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    answer(&app, &call, &id, Word::Decline).await
+}
+
+async fn answer(app: &App, call: &Call, id: &str, word: Word) -> Result<Json<Value>, Problem> {
+    let about = (call.caller.tenant, parse(id)?);
+    let answered = app.issuer().answer_access_request(Hand::Person(call), about, word).await?;
+    Ok(Json(view::access_request(&answered, app.issuer().environment().now())))
+}
+
+/// `POST /api/tenants/access-requests/{id}/end`
+pub async fn end(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let about = (call.caller.tenant, parse(&id)?);
+    let (ended, revoked) = app.issuer().end_access_request(Hand::Person(&call), about).await?;
+    let mut body = view::access_request(&ended, app.issuer().environment().now());
+    if let Some(body) = body.as_object_mut() {
+        body.insert("revoked".into(), view::revoked(Some(&revoked)));
+    }
+    Ok(Json(json!(body)))
+}
+
+/// A malformed id names nothing.
+fn parse(id: &str) -> Result<AccessRequestId, Problem> {
+    id.parse().map_err(|_| Problem::NOT_FOUND)
+}
