@@ -21,7 +21,9 @@ mod rfc9101;
 mod rfc9126;
 mod rfc9449;
 mod rfc9449_resource;
+mod rfc9470;
 mod rfc9701;
+mod rfc9728;
 mod stream;
 
 use procura_tests::{Answer, House};
