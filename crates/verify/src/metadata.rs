@@ -92,6 +92,7 @@ mod tests {
             (format!("{host}/isp"), "/isp"),
             (format!("{host}/isp/"), "/isp/"),
             (format!("{host}/a/:b"), "/a/:b"),
+            (format!("{host}/{{a}}\""), "/%7Ba%7D%22"),
         ] {
             let found = of(&audience).expect("a web address");
             assert_eq!(found.resource, audience, "byte for byte");

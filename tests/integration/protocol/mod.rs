@@ -3,6 +3,8 @@
 mod backchannel_logout;
 mod fapi2;
 mod form_post;
+mod independent_clients;
+mod independent_rust;
 mod input;
 mod jarm;
 mod kinds;
