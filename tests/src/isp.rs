@@ -23,11 +23,20 @@ impl Isp {
         Self::start_with(house, &[]).await
     }
 
+    /// Starts one that listens there, and waits until it judges tokens by itself.
+    pub async fn start_at(house: &House, listen: &str) -> Self {
+        Self::open(house, listen, &[]).await
+    }
+
     /// Starts one with more arguments, and waits until it judges tokens by itself.
     pub async fn start_with(house: &House, arguments: &[&str]) -> Self {
+        Self::open(house, "127.0.0.1:0", arguments).await
+    }
+
+    async fn open(house: &House, listen: &str, arguments: &[&str]) -> Self {
         let folder = Scratch::new();
         let mut command = command("sample-isp");
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("isp"));
+        command.args(["--listen", listen, "--data"]).arg(folder.path().join("isp"));
         command.arg("--demo").arg(house.data().join("demo.json"));
         if house.url() != house.issuer() {
             command.args(["--issuer-address", house.url()]);

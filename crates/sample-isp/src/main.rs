@@ -63,6 +63,8 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let verifier = Verifier::start(Config {
         name: options.name.clone(),
         accepts_delegated: true,
+        needs_proof: options.needs_proof,
+        scopes: routes::PERMISSIONS.map(str::to_owned).into(),
         origin: options.origin.clone(),
         address: settings.issuer_address.clone(),
         revocations: options.source()?,

@@ -9,13 +9,31 @@ use axum::{
     middleware,
     routing::{get, patch},
 };
-use procura_verify::{Verifier, require_scope};
+use procura_verify::{Login, Metadata, Verifier, require_login, require_scope};
 use serde::Serialize;
 
 use crate::{
     billing, database::Database, input, outbox::Outbox, problem::Problem, reports, subscribers,
     tickets,
 };
+
+/// The permissions that the routes ask for, as our metadata names them.
+pub const PERMISSIONS: [&str; 9] = [
+    "partner.billing.read",
+    "partner.billing.invoices.read",
+    "partner.support.tickets.list",
+    "partner.support.tickets.create",
+    "partner.support.tickets.update",
+    "partner.reports.usage.read",
+    "partner.reports.sla.read",
+    "tenant.users.list",
+    "pii.unmask",
+];
+
+/// Who takes all invoices away has just logged in, in one of the ways that the issuer knows itself.
+const JUST_LOGGED_IN: Login = Login::within_secs(300)
+    .and_of_kind(&["urn:procura:acr:phr", "urn:procura:acr:mfa", "urn:procura:acr:pwd"])
+    .for_scope("partner.billing.invoices.read");
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -36,8 +54,11 @@ pub fn routes(app: App) -> Router {
             get(subscribers::list.layer(require_scope("tenant.users.list"))),
         )
         .route_layer(app.verifier.layer());
+    // Outside the guard: who has no token yet reads here where to get one.
+    let metadata = app.verifier.metadata().cloned();
     Router::new()
         .merge(guarded)
+        .merge(metadata.map(Metadata::routes).unwrap_or_default())
         .route("/health", get(health))
         .fallback(async || Problem::NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD)
@@ -55,6 +76,10 @@ fn partner_routes() -> Router<App> {
         .route(
             "/api/v1/partner/billing/invoices",
             get(billing::invoices.layer(require_scope("partner.billing.invoices.read"))),
+        )
+        .route(
+            "/api/v1/partner/billing/invoices/export",
+            get(billing::export.layer(require_login(JUST_LOGGED_IN))),
         )
         .route(
             "/api/v1/partner/support/tickets",

@@ -38,6 +38,9 @@ pub struct Options {
     /// Where clients reach us, as their proofs of possession name it; the identifier where it is not said.
     #[arg(long)]
     pub origin: Option<String>,
+    /// Refuse bearer tokens: every request proves the key that its token is bound to.
+    #[arg(long)]
+    pub needs_proof: bool,
     /// Our client id, instead of the demo's.
     #[arg(long, requires = "client_secret_file")]
     pub client_id: Option<String>,

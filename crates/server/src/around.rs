@@ -15,7 +15,12 @@ use axum::{
 use procura_issuer::Via;
 use procura_store::patience;
 
-use crate::{api::problem::Problem, app::App, console::page, oauth::error::OAuthError};
+use crate::{
+    api::problem::Problem,
+    app::App,
+    console::page,
+    oauth::{error::OAuthError, protected_resource},
+};
 
 /// No handler takes longer; the feed answers at once and streams afterwards.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,6 +73,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         response = problem.render(&request_id, &response);
     }
     let headers = response.headers_mut();
+    if headers.contains_key(header::WWW_AUTHENTICATE) {
+        protected_resource::point_to(app.origin(), headers);
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID, value);
     }

@@ -33,6 +33,7 @@ fn oauth_routes() -> Router<App> {
     Router::new()
         .route("/.well-known/openid-configuration", get(oauth::metadata::discovery))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::discovery))
+        .route(oauth::protected_resource::PATH, get(oauth::protected_resource::metadata))
         .route("/oauth2/jwks", get(oauth::metadata::jwks))
         .route("/oauth2/authorize", get(oauth::authorize::by_get).post(oauth::authorize::by_post))
         .route("/oauth2/par", post(oauth::par::push))

@@ -28,6 +28,11 @@ pub struct Config {
     pub name: String,
     /// Whether tokens of people from other tenants are accepted at all. Default: no.
     pub accepts_delegated: bool,
+    /// Whether bearer tokens are refused, so that every request proves the key of its token (RFC 9449).
+    /// Default: no.
+    pub needs_proof: bool,
+    /// The permissions that clients may ask for here, for [`crate::Metadata`]. Default: none are named.
+    pub scopes: Vec<String>,
     /// Where revocations come from. Default: the issuer's event stream.
     pub revocations: RevocationSource,
     /// The longest lease that is taken, whatever the server offers. Default: 2 s.
@@ -128,6 +133,8 @@ impl Config {
             client_secret: client_secret.to_owned(),
             name: "verifier".to_owned(),
             accepts_delegated: false,
+            needs_proof: false,
+            scopes: Vec::new(),
             revocations: RevocationSource::Feed,
             max_lease: Duration::from_secs(2),
             leeway_secs: 5,

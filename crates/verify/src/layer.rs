@@ -70,16 +70,20 @@ where
         let verifier = self.verifier.clone();
         Box::pin(async move {
             let (method, path) = (request.method().as_str(), request.uri().path());
-            match admit(&verifier, request.headers(), (method, path)).await {
+            let mut response = match admit(&verifier, request.headers(), (method, path)).await {
                 Ok(token) => {
                     request.extensions_mut().insert(token);
-                    inner.call(request).await
+                    inner.call(request).await?
                 }
                 Err(refused) => {
                     tracing::debug!(reason = %refused, "a request was refused");
-                    Ok(refused.into_response())
+                    refused.into_response()
                 }
+            };
+            if let Some(metadata) = verifier.metadata() {
+                Refused::point_to(metadata.url(), &mut response);
             }
+            Ok(response)
         })
     }
 }

@@ -11,11 +11,12 @@ use http::Request;
 use procura_token::TenantId;
 use tower::{Layer, Service};
 
-use crate::{refused::Refused, verified::Verified};
+use crate::{login::Login, refused::Refused, verified::Verified};
 
 #[derive(Clone, Copy, Debug)]
 enum Demand {
     Scope(&'static str),
+    Login(Login),
     Tenant(TenantId),
     NotDelegated,
 }
@@ -28,6 +29,12 @@ pub struct Require(Demand);
 #[must_use]
 pub const fn require_scope(permission: &'static str) -> Require {
     Require(Demand::Scope(permission))
+}
+
+/// Lets only tokens of people through who logged in like this, see [`Verified::require_login`].
+#[must_use]
+pub const fn require_login(login: Login) -> Require {
+    Require(Demand::Login(login))
 }
 
 /// Lets only tokens for this tenant through, see [`Verified::require_tenant`].
@@ -47,6 +54,7 @@ impl Require {
         let token = token.ok_or(Refused::NoToken)?;
         match self.0 {
             Demand::Scope(permission) => token.require_scope(permission),
+            Demand::Login(login) => token.require_login(login),
             Demand::Tenant(tenant) => token.require_tenant(tenant),
             Demand::NotDelegated => token.deny_delegated(),
         }

@@ -8,7 +8,7 @@ use procura_token::{
     AccessClaims, DelegationId, Kind, Scope, TenantId, Ts, UserId, claims::Delegated, jws::Genuine,
 };
 
-use crate::refused::Refused;
+use crate::{clock::Moment, login::Login, refused::Refused};
 
 /// The permission to see personal data unmasked.
 const UNMASK_PII: &str = "pii.unmask";
@@ -80,6 +80,19 @@ impl Verified {
     /// Refuses (403) unless the token has this permission.
     pub fn require_scope(&self, permission: &'static str) -> Result<(), Refused> {
         if self.scopes().contains(permission) { Ok(()) } else { Err(Refused::Scope(permission)) }
+    }
+
+    /// Refuses (401) unless the person logged in like this: the client is to ask for another login and come
+    /// back with its token (RFC 9470). A permission that the demand names is asked for first (403).
+    pub fn require_login(&self, login: Login) -> Result<(), Refused> {
+        if let Some(permission) = login.scope {
+            self.require_scope(permission)?;
+        }
+        if login.is_met(self.claims(), Moment::now().wall) {
+            Ok(())
+        } else {
+            Err(Refused::Login(login))
+        }
     }
 
     /// Refuses (403) unless the token is for this tenant, for paths that name one.

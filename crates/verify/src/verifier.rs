@@ -25,6 +25,7 @@ use crate::{
     introspection::Introspection,
     jwks::{Keys, NoKey},
     layer::Guard,
+    metadata::Metadata,
     proofs::{Use, UsedProofs},
     refused::Refused,
     standing::Standing,
@@ -47,6 +48,8 @@ struct Remembered {
 pub(crate) struct Core {
     pub(crate) expected: Expected,
     accepts_delegated: bool,
+    needs_proof: bool,
+    metadata: Option<Metadata>,
     pub(crate) wire: Wire,
     pub(crate) keys: Keys,
     pub(crate) standing: Standing,
@@ -119,6 +122,7 @@ impl Verifier {
         let incarnation = format!("{:032x}", u128::from_be_bytes(random));
         let core = Arc::new(Core {
             wire: Wire::new(&config, is_loopback)?,
+            metadata: Metadata::of(&config),
             expected: Expected {
                 issuer: config.issuer,
                 audience: Some(config.audience.clone()),
@@ -126,6 +130,7 @@ impl Verifier {
                 leeway_secs: config.leeway_secs,
             },
             accepts_delegated: config.accepts_delegated,
+            needs_proof: config.needs_proof,
             keys: Keys::new(),
             standing: Standing::new(View::new(incarnation)),
             is_copy_followed: AtomicBool::new(false),
@@ -164,9 +169,19 @@ impl Verifier {
         Guard::new(self.clone())
     }
 
+    /// What this resource server says of itself (RFC 9728); `None` where its audience is no web address.
+    /// Serve it at its path, outside the guard: [`Metadata::routes`].
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.0.core.metadata.as_ref()
+    }
+
     /// Accepts or refuses a bearer token, for those who do not use [`Verifier::layer`]. One that is bound
-    /// to a key is refused.
+    /// to a key is refused; every one is where [`Config::needs_proof`] is set.
     pub async fn check(&self, token: &str) -> Result<Verified, Refused> {
+        if self.0.core.needs_proof {
+            return Err(Refused::BadProof(Fault::NotOne));
+        }
         self.check_shown(token, Shown::Bearer).await
     }
 

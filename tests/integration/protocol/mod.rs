@@ -3,6 +3,8 @@
 mod backchannel_logout;
 mod fapi2;
 mod form_post;
+mod independent_clients;
+mod independent_rust;
 mod input;
 mod jarm;
 mod kinds;
@@ -21,7 +23,9 @@ mod rfc9101;
 mod rfc9126;
 mod rfc9449;
 mod rfc9449_resource;
+mod rfc9470;
 mod rfc9701;
+mod rfc9728;
 mod stream;
 
 use procura_tests::{Answer, House};

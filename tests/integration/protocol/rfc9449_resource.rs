@@ -25,8 +25,12 @@ type Field = (&'static str, String);
 
 impl Bound {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
         let house = House::start();
-        let isp = Isp::start(&house).await;
+        let isp = Isp::start_with(&house, arguments).await;
         let software = house.software(Profile::Fapi2, |_| {}).await;
         let pat = house.log_in(PAT).await;
         let form = exchange_form(&pat.home, "acme-corp", READ_BILLING);
@@ -169,6 +173,20 @@ async fn section_7_a_bearer_token_is_none_that_a_proof_belongs_to() {
     let proof = bound.software.holder.proof_for("GET", &uri, &token);
     bound.refuses(&[("authorization", format!("DPoP {token}")), ("dpop", proof)]).await;
     bound.isp.get(&token, BILLING).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_resource_server_that_wants_proofs_alone_takes_no_bearer_token_and_says_so() {
+    let bound = Bound::start_with(&["--needs-proof"]).await;
+    let pat = bound.house.log_in(PAT).await;
+    let bearer = pat.switch("acme-corp", READ_BILLING).await;
+    for token in [bearer.as_str(), bound.token.as_str(), "x.y.z"] {
+        let refused = [("authorization", format!("Bearer {token}"))];
+        bound.refuses(&refused).await;
+    }
+    bound.ask(BILLING, &[bound.auth("DPoP"), bound.good()]).await.expect(200);
+    let document = bound.ask("/.well-known/oauth-protected-resource", &[]).await.expect(200).json();
+    assert_eq!(document["dpop_bound_access_tokens_required"], true);
 }
 
 #[tokio::test]

@@ -53,7 +53,8 @@ async fn open_ticket(isp: &Isp, token: &str) -> Answer {
 async fn dead(isp: &Isp, token: &str) {
     let answer = isp.get(token, BILLING).await;
     answer.expect(401);
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    let says = answer.header("www-authenticate");
+    assert!(says.is_some_and(|says| says.starts_with("Bearer error=\"invalid_token\"")));
 }
 
 /// What all targets answer that somebody may not enter.

@@ -14,7 +14,7 @@ use procura_issuer::{
 use procura_token::Jwks;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::{app::App, oauth::protected_resource::SCOPES};
 
 const CACHEABLE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
 
@@ -34,14 +34,8 @@ pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 
 /// The document for this issuer.
 pub(crate) fn document(issuer: &str) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
-    let own = [
-        "partner.tenants.list",
-        "partner.tenants.switch_context",
-        "tenant.admin",
-        "operator.admin",
-    ];
     let scopes: Vec<_> =
-        IDENTITY_SCOPES.iter().copied().chain([consents::SCOPE]).chain(own).collect();
+        IDENTITY_SCOPES.iter().copied().chain([consents::SCOPE]).chain(SCOPES).collect();
     let claims = CLAIMS.iter().flat_map(|(_, claims)| claims.iter().copied());
     let claims: Vec<_> =
         ["sub", "auth_time", "acr", "amr", "sid"].into_iter().chain(claims).collect();
@@ -83,6 +77,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": FOREIGN_ALGS,
         "request_uri_parameter_supported": false,
+        "protected_resources": [issuer],
         "tenant_delegation_supported": true,
         "revocation_feed_endpoint": at("/revocations/stream"),
         "revocation_snapshot_endpoint": at("/revocations/snapshot"),
