@@ -1,5 +1,5 @@
-//! The eight ends of what somebody may: of the person, the partner, the customer, the client, the relationship,
-//! its role, the consent and the login. Whatever was held before is nothing at once, and what begins again
+//! The ends of what somebody may: of the person, the partner, the customer, the client, the relationship,
+//! the roles of either, the consent and the login. Whatever was held before is nothing at once, and what begins again
 //! revives none of it (S6, S45, S47 to S49, S69).
 
 use procura_tests::{House, Person, Visitor, exchange_form, form};
@@ -215,6 +215,31 @@ async fn the_end_of_a_role() {
     ada.patch(&edge, &json!({"access_role": "msp_full"})).await.expect(200);
     assert!(!house.is_alive(&held.delegated).await, "nothing comes back");
     is_open_again(&house, "more").await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_persons_own_role() {
+    let house = patient_house_of_openid().await;
+    let held = hold(&house).await;
+    let import = |roles: serde_json::Value| {
+        let file = house.data().join("roles.json");
+        let seed = json!({
+            "tenants": [{"slug": "northwind", "name": "Northwind MSP"}],
+            "users": [{"email": PAT, "tenant": "northwind", "name": "Pat Partner", "roles": roles,
+                "password": "counts for new people alone"}],
+        });
+        std::fs::write(&file, seed.to_string()).unwrap();
+        let said = house.command(&["import", file.to_str().unwrap()]);
+        assert!(said.stdout.contains(&format!("changed user {PAT}")), "{said:?}");
+    };
+    import(json!([]));
+    assert!(!house.is_alive(&held.delegated).await);
+    assert!(!is_good_at_home(&house, &held.home).await);
+    is_shut_out(&house, &held, "no role").await;
+    import(json!(["partner-admin"]));
+    assert!(!house.is_alive(&held.delegated).await, "nothing comes back");
+    assert!(!is_good_at_home(&house, &held.home).await);
+    is_open_again(&house, "the role again").await;
 }
 
 #[tokio::test]
