@@ -20,5 +20,6 @@ mod nodes;
 mod operation;
 mod pages;
 mod protocol;
+mod security;
 mod store;
 mod walkthrough;

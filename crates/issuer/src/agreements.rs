@@ -42,7 +42,7 @@ pub struct Wanted {
     pub terms: Patch,
     /// Another position of the switch; only the customer's to move.
     pub access: Option<Access>,
-    /// Shown to the customer, where the customer has to agree.
+    /// Why. A partner's is shown to the customer, a customer's to its own side.
     pub reason: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl Issuer {
         } else {
             "relationship.change"
         };
-        let change = Change { action, before: &before, after };
+        let change = Change { action, before: &before, after, reason: wanted.reason };
         self.change(tx, call, change).await.map(Outcome::Changed)
     }
 
@@ -127,15 +127,16 @@ impl Issuer {
         let proposal = Proposal {
             relationship: edge.id,
             terms,
-            reason,
+            reason: reason.clone(),
             user: Some(call.caller.user),
             proposed_at: tx.now(),
             expires_at: tx.now().plus_secs(UNANSWERED_SECS),
         };
         tx.put_proposal(&proposal).await?;
         let asked = json!({ "proposal": { "from": null, "to": proposal.terms } });
-        let edge =
-            self.note_proposal(&mut tx, call, ("relationship.propose", asked), &edge).await?;
+        let edge = self
+            .note_proposal(&mut tx, call, ("relationship.propose", asked), (&edge, reason))
+            .await?;
         tx.commit().await?;
         Ok(Outcome::Proposed(edge, Box::new(proposal)))
     }
@@ -146,11 +147,11 @@ impl Issuer {
         tx: &mut Tx,
         call: &Call,
         (action, changes): (&str, Value),
-        edge: &Relationship,
+        (edge, reason): (&Relationship, Option<String>),
     ) -> Result<Relationship> {
         let edge = tx.update_relationship(edge).await?;
-        self.audit_step(tx, call, (action, Some(&changes)), &edge)?;
-        self.keep_version(tx, action, (&edge, changes), Some(&call.caller)).await?;
+        self.audit_step(tx, call, (action, &changes, reason.as_deref()), &edge)?;
+        self.keep_version(tx, action, (&edge, changes, reason), Some(&call.caller)).await?;
         Ok(edge)
     }
 
@@ -174,7 +175,8 @@ impl Issuer {
         tx.end_proposal(before.id).await?;
         if step != Step::Approve {
             let gone = json!({ "proposal": { "from": proposal.terms, "to": null } });
-            let edge = self.note_proposal(&mut tx, call, (action(step), gone), before).await?;
+            let edge =
+                self.note_proposal(&mut tx, call, (action(step), gone), (before, None)).await?;
             tx.commit().await?;
             return Ok(Changed { relationship: edge, revoked: None });
         }
@@ -183,7 +185,7 @@ impl Issuer {
             return Err(Error::VersionMissing);
         }
         let after = agreed(&proposal.terms, less, tx.now())?.put(before);
-        let change = Change { action: action(step), before, after };
+        let change = Change { action: action(step), before, after, reason: None };
         self.change(tx, call, change).await
     }
 
@@ -221,7 +223,7 @@ impl Issuer {
         if after == before {
             return Ok(Changed { relationship: before, revoked: None });
         }
-        let change = Change { action: "relationship.assign", before: &before, after };
+        let change = Change { action: "relationship.assign", before: &before, after, reason: None };
         self.change(tx, call, change).await
     }
 
@@ -252,7 +254,7 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         action: &str,
-        (after, changes): (&Relationship, Value),
+        (after, changes, reason): (&Relationship, Value, Option<String>),
         by: Option<&Caller>,
     ) -> Result<()> {
         let side = by.and_then(|caller| caller.step(after).ok()).map(|permit| permit.side());
@@ -264,6 +266,7 @@ impl Issuer {
             side,
             user: by.map(|caller| caller.user),
             changes,
+            reason,
         };
         Ok(tx.insert_version(&version).await?)
     }

@@ -63,7 +63,7 @@ impl Issuer {
         let entry = Entry::new(id, tx.now(), action, "ok");
         // Nobody did it; both ends may read it.
         let entry = Entry { target_tenant_id: Some(after.customer), ..entry };
-        tx.audit(about(&after, Some(&changes), entry));
-        self.keep_version(tx, action, (&after, changes), None).await
+        tx.audit(about(&after, (Some(&changes), None), entry));
+        self.keep_version(tx, action, (&after, changes, None), None).await
     }
 }

@@ -184,7 +184,7 @@ impl Issuer {
             };
             tx.insert_relationship(&edge, None).await?;
             let changes = changes(None, &edge);
-            self.keep_version(tx, "demo.seed", (&edge, changes), None).await?;
+            self.keep_version(tx, "demo.seed", (&edge, changes, None), None).await?;
             demo.relationships.insert(format!("{partner}>{customer}"), edge.id);
         }
         Ok(())

@@ -147,6 +147,7 @@ impl Issuer {
             },
             target_slug: target.is_none().then(|| request.tenant_id.to_owned()),
             client: Arc::clone(&request.client),
+            subject_client: claims.client_id.clone(),
             audience: prepared.audience.clone(),
             session: claims.sid.ok_or(Error::SubjectUnusable)?,
             subject_keys: prepared.subject.keys.clone(),

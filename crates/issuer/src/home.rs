@@ -153,7 +153,7 @@ impl Issuer {
 }
 
 /// Takes back all that goes back to one code: the family of refresh tokens, the living home tokens, and
-/// what was exchanged from them through this client. Whether there was anything left to take.
+/// what was exchanged from them, through this client or another one. Whether there was anything left to take.
 pub(crate) async fn take_back(
     tx: &mut Tx,
     origin_hash: &str,

@@ -128,7 +128,7 @@ impl Issuer {
         tx.insert_user(admin).await?;
         tx.insert_invitation(&fingerprint(invitation), admin.id, expires_at).await?;
         tx.insert_relationship(relationship, None).await?;
-        self.begin_history(&mut tx, call, "tenant.provision", relationship).await?;
+        self.begin_history(&mut tx, call, ("tenant.provision", None), relationship).await?;
         Ok(tx)
     }
 }

@@ -338,7 +338,12 @@ pub(crate) async fn end_what_it_holds(
     id: &ClientId,
     cause: &'static str,
 ) -> Result<u64> {
-    let ended = tx.end_delegations_by(id).await?;
+    let mut ended = tx.end_delegations_by(id).await?;
+    // What others made of its tokens bears their name and not this client's.
+    for delegation in tx.end_delegations_from(id).await? {
+        tx.revoke(&Key::Delegation(delegation), cause);
+        ended += 1;
+    }
     tx.void_codes_of(id).await?;
     tx.end_families_of(id).await?;
     tx.revoke(&Key::Client(id), cause);

@@ -34,6 +34,8 @@ pub(crate) struct Change<'a> {
     pub action: &'static str,
     pub before: &'a Relationship,
     pub after: Relationship,
+    /// Why, in the person's own words.
+    pub reason: Option<String>,
 }
 
 /// A relationship after a change.
@@ -68,7 +70,8 @@ impl Issuer {
             return Err(Error::Invalid(fault));
         }
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
-        self.begin_history(&mut tx, call, "relationship.request", &relationship).await?;
+        let asked = ("relationship.request", asked.reason);
+        self.begin_history(&mut tx, call, asked, &relationship).await?;
         tx.commit().await?;
         Ok(relationship)
     }
@@ -119,7 +122,8 @@ impl Issuer {
         };
         let suspended_by = (step == Step::Suspend).then_some(permit.side());
         let after = Relationship { state, suspended_by, ..agreed };
-        self.change(tx, call, Change { action: action(step), before: &before, after }).await
+        self.change(tx, call, Change { action: action(step), before: &before, after, reason: None })
+            .await
     }
 
     /// Writes a change with its audit entry and, where it narrows, its revocation: one transaction.
@@ -129,15 +133,15 @@ impl Issuer {
         call: &Call,
         change: Change<'_>,
     ) -> Result<Changed> {
-        let Change { action, before, after } = change;
+        let Change { action, before, after, reason } = change;
         // What the partner asked for was asked under the terms of then, and of a relationship that goes on.
         if Terms::of(before) != Terms::of(&after) || !after.state.is_live() {
             tx.end_proposal(after.id).await?;
         }
         let after = tx.update_relationship(&after).await?;
         let changes = changes(Some(before), &after);
-        self.audit_step(&mut tx, call, (action, Some(&changes)), &after)?;
-        self.keep_version(&mut tx, action, (&after, changes), Some(&call.caller)).await?;
+        self.audit_step(&mut tx, call, (action, &changes, reason.as_deref()), &after)?;
+        self.keep_version(&mut tx, action, (&after, changes, reason), Some(&call.caller)).await?;
         if !takes_away(before, &after) {
             tx.commit().await?;
             return Ok(Changed { relationship: after, revoked: None });
@@ -153,23 +157,23 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         call: &Call,
-        action: &str,
+        (action, reason): (&str, Option<String>),
         edge: &Relationship,
     ) -> Result<()> {
         let changes = changes(None, edge);
-        self.audit_step(tx, call, (action, Some(&changes)), edge)?;
-        self.keep_version(tx, action, (edge, changes), Some(&call.caller)).await
+        self.audit_step(tx, call, (action, &changes, reason.as_deref()), edge)?;
+        self.keep_version(tx, action, (edge, changes, reason), Some(&call.caller)).await
     }
 
     pub(crate) fn audit_step(
         &self,
         tx: &mut Tx,
         call: &Call,
-        (action, changes): (&str, Option<&Value>),
+        (action, changes, reason): (&str, &Value, Option<&str>),
         edge: &Relationship,
     ) -> Result<()> {
         let entry = self.entry(call, action, edge.customer)?;
-        tx.audit(about(edge, changes, entry));
+        tx.audit(about(edge, (Some(changes), reason), entry));
         Ok(())
     }
 
@@ -205,8 +209,12 @@ impl Issuer {
 }
 
 /// An entry about a relationship as it is now.
-pub(crate) fn about(edge: &Relationship, changes: Option<&Value>, entry: Entry) -> Entry {
-    let details = serde_json::json!({
+pub(crate) fn about(
+    edge: &Relationship,
+    (changes, reason): (Option<&Value>, Option<&str>),
+    entry: Entry,
+) -> Entry {
+    let mut details = serde_json::json!({
         "changes": changes,
         "partner_id": edge.partner,
         "kind": edge.kind,
@@ -215,6 +223,9 @@ pub(crate) fn about(edge: &Relationship, changes: Option<&Value>, entry: Entry) 
         "access": edge.access,
         "version": edge.version,
     });
+    if let (Some(reason), Some(details)) = (reason, details.as_object_mut()) {
+        details.insert("reason".to_owned(), reason.into());
+    }
     Entry {
         relationship_id: Some(edge.id),
         resource_type: Some("relationship".to_owned()),

@@ -46,7 +46,7 @@ impl Issuer {
         }
         let edge = self.new_edge(trusted, tenant, RelationshipKind::Trust)?;
         tx.insert_relationship(&edge, None).await?;
-        self.begin_history(&mut tx, call, "trust.put", &edge).await?;
+        self.begin_history(&mut tx, call, ("trust.put", None), &edge).await?;
         tx.commit().await?;
         Ok((edge, true))
     }
@@ -63,7 +63,7 @@ impl Issuer {
         let edge = tx.find_edge(trusted, permit.tenant(), RelationshipKind::Trust).await?;
         let Some(before) = edge.filter(|edge| edge.state.is_live()) else { return Ok(None) };
         let after = Relationship { state: RelationshipState::Ended, ..before.clone() };
-        let change = Change { action: "trust.delete", before: &before, after };
+        let change = Change { action: "trust.delete", before: &before, after, reason: None };
         self.change(tx, call, change).await.map(Some)
     }
 }

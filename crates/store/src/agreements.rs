@@ -28,6 +28,8 @@ pub struct Version {
     pub user: Option<UserId>,
     /// By member: `{"from", "to"}`.
     pub changes: serde_json::Value,
+    /// Why, in the person's own words.
+    pub reason: Option<String>,
 }
 
 /// Wider terms that wait for the customer.
@@ -56,6 +58,7 @@ fn version(row: &Row) -> Result<Version> {
         side: row.opt_parsed("side")?,
         user: row.opt_parsed("user_id")?,
         changes: row.json("changes")?,
+        reason: row.opt_text("reason")?,
     })
 }
 
@@ -110,7 +113,8 @@ impl Tx {
     /// Keeps what a change did.
     pub async fn insert_version(&mut self, version: &Version) -> Result<()> {
         const INSERT: &str = "INSERT INTO relationship_versions (relationship_id, version, at, \
-                              action, side, user_id, changes) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                              action, side, user_id, changes, reason) \
+                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         query(INSERT)
             .bind(version.relationship.to_string())
             .bind(version.version)
@@ -119,6 +123,7 @@ impl Tx {
             .bind(version.side.map(Side::as_str))
             .bind(version.user.map(|id| id.to_string()))
             .bind(json(&version.changes)?)
+            .bind(&version.reason)
             .execute(self.connection())
             .await?;
         Ok(())

@@ -81,7 +81,10 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         key_columns: 2,
-        ..table("relationship_versions", "relationship_id version# at# action side user_id changes")
+        ..table(
+            "relationship_versions",
+            "relationship_id version# at# action side user_id changes reason",
+        )
     },
     table(
         "relationship_proposals",
@@ -99,6 +102,7 @@ pub const TABLES: &[Table] = &[
 pub const LEFT_OUT: &[&str] = &[
     "interactions",
     "authorization_codes",
+    "delegation_sources",
     "head",
     "home_tokens",
     "logout_notices",

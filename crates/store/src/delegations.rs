@@ -106,26 +106,41 @@ impl Tx {
         self.end(END, id.to_string()).await
     }
 
-    /// Ends what runs from one login through one client; answers which they were.
+    /// Ends what runs from one login and came through one client or of its tokens; answers which they were.
     pub async fn end_delegations_through(
         &mut self,
         session: SessionId,
         client: &ClientId,
     ) -> Result<Vec<DelegationId>> {
         const END: &str = "UPDATE delegations SET ended_at = $3 WHERE session_id = $1 \
-                           AND client_id = $2 AND ended_at IS NULL RETURNING id";
+                           AND ended_at IS NULL AND (client_id = $2 OR EXISTS (SELECT 1 \
+                           FROM delegation_sources s WHERE s.delegation_id = delegations.id \
+                           AND s.client_id = $2)) RETURNING id";
         self.end_some(END, session.to_string(), client).await
     }
 
-    /// Ends what runs for one person through one client; answers which they were.
+    /// Ends what runs for one person and came through one client or of its tokens; answers which they were.
     pub async fn end_delegations_between(
         &mut self,
         user: UserId,
         client: &ClientId,
     ) -> Result<Vec<DelegationId>> {
         const END: &str = "UPDATE delegations SET ended_at = $3 WHERE user_id = $1 \
-                           AND client_id = $2 AND ended_at IS NULL RETURNING id";
+                           AND ended_at IS NULL AND (client_id = $2 OR EXISTS (SELECT 1 \
+                           FROM delegation_sources s WHERE s.delegation_id = delegations.id \
+                           AND s.client_id = $2)) RETURNING id";
         self.end_some(END, user.to_string(), client).await
+    }
+
+    /// Ends what other clients made of this client's tokens; answers which they were.
+    pub async fn end_delegations_from(&mut self, client: &ClientId) -> Result<Vec<DelegationId>> {
+        const END: &str = "UPDATE delegations SET ended_at = $2 WHERE ended_at IS NULL AND id IN \
+                           (SELECT delegation_id FROM delegation_sources WHERE client_id = $1) \
+                           RETURNING id";
+        let now = self.now();
+        let ended = query(END).bind(client.as_str()).bind(now.0);
+        let rows = ended.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
     }
 
     /// Ends those of `whose` through this client.

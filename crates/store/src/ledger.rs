@@ -4,13 +4,19 @@
 //! decides each in memory, writes delegations and audit entries, commits once and answers all. Check
 //! and record are one transaction, so there is no gap between them in which a relationship could end.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use procura_domain::{
     AccessRequest, Facts, Limits, Mandate, Refusal, Relationship, Wish, decide,
     relationship::{Approval, Conditions},
 };
-use procura_token::{AccessRequestId, DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts};
+use procura_token::{
+    AccessRequestId, ClientId, DelegationId, KeyHash, RelationshipId, Seq, SessionId, Ts,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -44,6 +50,8 @@ pub struct Exchange {
     pub target_slug: Option<String>,
     /// The client as it was authenticated.
     pub client: Arc<Client>,
+    /// The client that the subject token was issued to.
+    pub subject_client: ClientId,
     /// The resource server.
     pub audience: String,
     /// The login session of the subject token.
@@ -296,6 +304,9 @@ fn settle(
                     ends_at: mandate.delegation_ends_at,
                 },
             );
+            if exchange.subject_client != exchange.client.id {
+                starting.sources.insert((delegation, exchange.subject_client));
+            }
             let mut entry = exchange.entry;
             if !mandate.access_requests.is_empty() {
                 entry.add_detail("access_requests", &mandate.access_requests);
@@ -381,9 +392,19 @@ struct Row {
     ends_at: Ts,
 }
 
+static INSERT_SOURCES: ManyRows = ManyRows::new(
+    "INSERT INTO delegation_sources (delegation_id, client_id) VALUES ",
+    2,
+    " ON CONFLICT (delegation_id, client_id) DO NOTHING",
+);
+
 /// The delegations that this batch starts; two exchanges of one batch share one.
 #[derive(Default)]
-struct Starting(HashMap<(SessionId, RelationshipId, String), Row>);
+struct Starting {
+    rows: HashMap<(SessionId, RelationshipId, String), Row>,
+    /// Those that came, or go on, by a token of another client.
+    sources: BTreeSet<(DelegationId, ClientId)>,
+}
 
 impl Starting {
     /// The running delegation, or a new one.
@@ -400,12 +421,12 @@ impl Starting {
             row.id = *id;
         }
         let key = (row.session, row.relationship, row.client.clone());
-        self.0.entry(key).or_insert(row).id
+        self.rows.entry(key).or_insert(row).id
     }
 
     async fn insert(self, open: &mut Transaction) -> Result<()> {
-        let mut values = Vec::with_capacity(INSERT.columns() * self.0.len());
-        for row in self.0.into_values() {
+        let mut values = Vec::with_capacity(INSERT.columns() * self.rows.len());
+        for row in self.rows.into_values() {
             values.extend([
                 Value::from(row.id.to_string()),
                 Value::from(row.session.to_string()),
@@ -418,6 +439,14 @@ impl Starting {
                 Value::from(row.ends_at.0),
             ]);
         }
-        INSERT.execute(values, open).await
+        INSERT.execute(values, open).await?;
+        let mut values = Vec::with_capacity(INSERT_SOURCES.columns() * self.sources.len());
+        for (delegation, client) in self.sources {
+            values.extend([
+                Value::from(delegation.to_string()),
+                Value::from(client.as_str().to_owned()),
+            ]);
+        }
+        INSERT_SOURCES.execute(values, open).await
     }
 }

@@ -38,6 +38,33 @@ async fn an_assertion_and_a_proof_work_at_one_of_two_nodes_and_once() {
 }
 
 #[tokio::test]
+async fn of_64_that_send_one_assertion_to_two_nodes_exactly_one_wins() {
+    let one = first_node();
+    let two = one.another_node();
+    let here = one.software(Profile::Fapi2, |_| {}).await;
+    let there = here.at(&two);
+    let assertion = here.assertion();
+    let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
+    let ask = async |n: usize| {
+        let at = [&here, &there][n % 2];
+        at.post_bare(TOKEN, &form, &[&at.proof(TOKEN)]).await
+    };
+    let answers = futures_util::future::join_all((0..64).map(ask)).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        // Beyond what is recorded of one address in a minute it is only told to wait.
+        match answer.status {
+            401 => answer.oauth_error(401, "invalid_client"),
+            _ => answer.oauth_error(429, "temporarily_unavailable"),
+        };
+    }
+    // Whoever is honest goes on, at both.
+    for software in [&here, &there] {
+        software.token(&[GRANT]).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_request_pushed_at_one_node_is_opened_at_another_and_answered_once() {
     let one = first_node();
     let two = one.another_node();

@@ -11,8 +11,12 @@ use std::{
 };
 
 use procura_outbound::{Error, Outbound, Settings};
-use procura_tests::{Authority, House, HouseOptions, KeyKind, Scratch, eventually, procura};
-use reqwest::{Certificate, Client};
+use procura_tests::{Authority, House, HouseOptions, KeyKind, Scratch, eventually, form, procura};
+use reqwest::{
+    Certificate, Client,
+    header::{COOKIE, ORIGIN, SET_COOKIE},
+    redirect::Policy,
+};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::get_private;
@@ -47,6 +51,7 @@ impl Place {
     fn client(&self) -> Client {
         let ca = fs::read(self.authority.certificate()).unwrap();
         let builder = Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let builder = builder.redirect(Policy::none());
         builder.tls_certs_only([Certificate::from_pem(&ca).unwrap()]).build().unwrap()
     }
 
@@ -130,6 +135,47 @@ async fn requests_come_over_tls_and_not_without() {
     let secs = |text: Option<&str>| text.unwrap().parse::<i64>().unwrap();
     let left = secs(end) - secs(start);
     assert!((2 * 86_400 - 120..=2 * 86_400).contains(&left), "{left}");
+}
+
+/// The one cookie that an answer sets: its name and value. No other host has a part in it, and it is never
+/// sent in the clear.
+fn cookie(answer: &procura_tests::Answer) -> (String, String) {
+    let set = answer.headers[SET_COOKIE].to_str().unwrap();
+    let (pair, attributes) = set.split_once("; ").unwrap();
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure");
+    let (name, value) = pair.split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
+}
+
+#[tokio::test]
+async fn over_tls_cookies_are_of_this_host_alone() {
+    let place = Place::with(KeyKind::Ec);
+    let (issuer, demo) = (place.house.issuer(), place.house.demo());
+    let go = async |request: reqwest::RequestBuilder| {
+        procura_tests::Answer::of(request.send().await.unwrap()).await
+    };
+    let (start, _) = place.house.visitor().start();
+    let begun = go(place.client().get(start)).await;
+    let (name, browser) = cookie(&begun);
+    assert_eq!(name, "__Host-procura-browser");
+    let page = format!("{issuer}{}", begun.location());
+    // A sibling host can plant the plain name, and that is nobody.
+    for (name, status) in [("procura-browser", 400), ("__Host-procura-browser", 200)] {
+        let visit = place.client().get(&page).header(COOKIE, format!("{name}={browser}"));
+        go(visit).await.expect(status);
+    }
+    let visit = place.client().get(&page).header(COOKIE, format!("{name}={browser}"));
+    let login = form(&go(visit).await.text, "login-form").with("email", "pat@northwind.test");
+    let login = login.with("password", &demo.password);
+    let submit = place.client().post(format!("{issuer}/login")).form(&login.fields);
+    let submit = submit.header(ORIGIN, issuer).header(COOKIE, format!("{name}={browser}"));
+    let (name, session) = cookie(&go(submit).await);
+    assert_eq!(name, "__Host-procura-session");
+    for (name, word) in [("procura-session", "logged-out"), (name.as_str(), "logout-confirm")] {
+        let visit = place.client().get(format!("{issuer}/logout"));
+        let page = go(visit.header(COOKIE, format!("{name}={session}"))).await;
+        assert!(page.expect(200).text.contains(word), "{name}");
+    }
 }
 
 #[tokio::test]

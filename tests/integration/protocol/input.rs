@@ -3,7 +3,7 @@
 use procura_tests::House;
 use reqwest::{
     Method,
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH},
 };
 use serde_json::json;
 
@@ -139,4 +139,47 @@ async fn no_route_answers_without_a_credential_or_to_a_delegated_or_machine_toke
             .header(AUTHORIZATION, format!("Bearer {}", pat.home));
         send(twice).await.problem(401, "unauthenticated");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_the_caller_saw_counts_or_is_refused() {
+    let house = House::start();
+    let ada = house.log_in(ADA).await;
+    let edge = house.relationship("northwind>acme-corp");
+    let user = format!("/api/tenants/users/{}/disable", house.user(PAT));
+    let go = async |method: &str, path: &str, tag: &str| {
+        let request = http().request(method.parse().unwrap(), at(&house, path));
+        let request = request.bearer_auth(&ada.home).header(IF_MATCH, tag);
+        let body = (path == SWITCH).then(|| json!({"mode": "restricted"}));
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    };
+    for (method, path) in [
+        ("PUT", "/auth/admin/tenants/acme-corp/trust-tenant/umbrella"),
+        ("DELETE", "/auth/admin/tenants/acme-corp/trust-tenant/northwind"),
+        ("PUT", SWITCH),
+        ("POST", user.as_str()),
+        ("DELETE", "/api/me/consents/cli_nobody"),
+        ("POST", "/api/v1/partner/relationships"),
+    ] {
+        for tag in ["\"1\"", "*"] {
+            let about = go(method, path, tag).await.problem(400, "invalid_request");
+            assert_eq!(about.as_deref(), Some("if_match"), "{method} {path}");
+        }
+    }
+    assert_eq!(ada.get(SWITCH).await.expect(200).json()["mode"], "on", "nothing changed");
+    // Where there are versions, only the one that was seen counts, in just our writing of it.
+    let suspend = format!("{edge}/suspend");
+    for other in ["\"+1\"", "\"01\"", "\" 1\"", "\"1.0\"", "\"\"", "\"2\"", "\"-1\""] {
+        go("POST", &suspend, other).await.problem(412, "stale");
+    }
+    for none in ["1", "W/\"1\"", "\"1", "\"1\", \"2\""] {
+        let answer = go("POST", &suspend, none).await;
+        assert!(matches!(answer.status, 400 | 412), "{none}: {}", answer.text);
+    }
+    let tag = ada.get(&edge).await.expect(200).header("etag").unwrap().to_owned();
+    go("POST", &suspend, &tag).await.expect(200);
 }

@@ -12,7 +12,7 @@ mod meanwhile;
 mod oidc_core;
 mod oidc_logout;
 mod overage;
-mod relying_party;
+pub mod relying_party;
 mod rfc6749;
 mod rfc6749_refresh;
 mod rfc7523;

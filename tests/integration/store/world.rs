@@ -171,6 +171,7 @@ pub fn exchange(n: u128, client: &Arc<Client>) -> Exchange {
         },
         target_slug: None,
         client: Arc::clone(client),
+        subject_client: client.id.clone(),
         audience: AUDIENCE.into(),
         session: SESSION,
         subject_keys: vec![Key::Session(SESSION).hash()],

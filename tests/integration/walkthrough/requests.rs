@@ -3,7 +3,7 @@
 use procura_tests::{House, Isp};
 use serde_json::json;
 
-use super::{BILLING, CREATE_TICKETS, PAT, READ_BILLING, not_available, open_ticket, works};
+use super::{ADA, BILLING, CREATE_TICKETS, PAT, READ_BILLING, not_available, open_ticket, works};
 
 const GIL: &str = "gil@globex.test";
 const UMA: &str = "uma@umbrella.test";
@@ -93,4 +93,36 @@ async fn only_who_has_the_customers_code_can_ask() {
     uma.step(&format!("{edge}/approve")).await.expect(200);
     let answer = pat.exchange("umbrella", &format!("{READ_BILLING} {CREATE_TICKETS}")).await;
     assert_eq!(answer.expect(200).string("scope"), READ_BILLING);
+}
+
+#[tokio::test]
+async fn why_somebody_asked_or_changed_is_kept_and_shown_to_whom_it_concerns() {
+    let house = House::start();
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let uma = house.log_in("uma@umbrella.test").await;
+    let code = &house.demo().partner_codes["umbrella"];
+    let asked = json!({ "partner_code": code, "reason": "We met at the fair" });
+    let made = pat.post("/api/v1/partner/relationships", &asked).await;
+    let path = format!("/api/v1/partner/relationships/{}", made.expect(201).string("id"));
+    for person in [&pat, &uma] {
+        let history = person.get(&format!("{path}/history")).await.expect(200).json();
+        assert_eq!(history[0]["reason"], "We met at the fair");
+    }
+    // What the customer says of a change is for its own side.
+    let edge = house.relationship("northwind>acme-corp");
+    let less = json!({ "access_role": "msp_support", "reason": "An incident, see our file 7" });
+    let changed = ada.patch(&edge, &less).await;
+    changed.expect(200);
+    let last = async |person: &procura_tests::Person| {
+        let history = person.get(&format!("{edge}/history")).await.expect(200).json();
+        history.as_array().unwrap().last().unwrap().clone()
+    };
+    assert_eq!(last(&ada).await["reason"], "An incident, see our file 7");
+    assert!(last(&pat).await["reason"].is_null());
+    assert!(!pat.get("/api/audit-logs").await.expect(200).text.contains("our file 7"));
+    let entry = ada.entry_of(changed.request_id()).await;
+    assert_eq!(entry["details"]["reason"], "An incident, see our file 7");
+    // Nobody has to say why.
+    ada.patch(&edge, &json!({ "access": "restricted" })).await.expect(200);
+    assert!(last(&ada).await["reason"].is_null());
 }

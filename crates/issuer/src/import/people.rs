@@ -262,7 +262,7 @@ impl Run<'_> {
                         .await
                         .map_err(Error::from)
                         .map_err(at(&place))?;
-                    let version = (&wanted, changes(None, &wanted));
+                    let version = (&wanted, changes(None, &wanted), None);
                     self.issuer
                         .keep_version(&mut self.tx, "import.relationship", version, None)
                         .await?;

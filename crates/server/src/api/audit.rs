@@ -44,6 +44,9 @@ impl Asked {
         if self.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
             return Err(Problem::invalid("limit"));
         }
+        if self.cursor.is_some_and(|seq| seq < 0) {
+            return Err(Problem::invalid("cursor"));
+        }
         Ok(Filter {
             actor_tenant: word(self.actor_tenant_id.as_deref(), "actorTenantId")?,
             action: self.action.clone(),

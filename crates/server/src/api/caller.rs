@@ -31,8 +31,12 @@ impl FromRequestParts<App> for Person {
     }
 }
 
-/// A person who asks for a change; `?confirm=applied` makes the answer wait for the verifiers.
+/// A person who asks for a change of something that has no versions; `?confirm=applied` makes the answer
+/// wait for the verifiers. `If-Match` is refused: whoever sends it counts on being told of a change.
 pub struct Changing(pub Call);
+
+/// The same for something that has versions. The verb looks at the one that the caller has seen.
+pub struct ChangingVersion(pub Call);
 
 /// The only query parameter of a change.
 #[derive(Debug, Default, Deserialize)]
@@ -45,17 +49,34 @@ impl FromRequestParts<App> for Changing {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let (caller, proof) = caller(parts, app).await?;
-        let From(via) = From::from_request_parts(parts, app).await?;
-        let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
-        let confirm = match asked.confirm.as_deref() {
-            None | Some("committed") => Confirm::Committed,
-            Some("applied") => Confirm::Applied,
-            Some(_) => return Err(Problem::invalid("confirm")),
-        };
-        let Expected(expected_version) = Expected::from_request_parts(parts, app).await?;
-        Ok(Self(Call { caller, proof, via, confirm, expected_version }))
+        let call = call(parts, app).await?;
+        if parts.headers.contains_key(header::IF_MATCH) {
+            return Err(Problem::invalid("if_match"));
+        }
+        Ok(Self(call))
     }
+}
+
+impl FromRequestParts<App> for ChangingVersion {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let call = call(parts, app).await?;
+        let Expected(expected_version) = Expected::from_request_parts(parts, app).await?;
+        Ok(Self(Call { expected_version, ..call }))
+    }
+}
+
+async fn call(parts: &mut Parts, app: &App) -> Result<Call, Problem> {
+    let (caller, proof) = caller(parts, app).await?;
+    let From(via) = From::from_request_parts(parts, app).await?;
+    let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
+    let confirm = match asked.confirm.as_deref() {
+        None | Some("committed") => Confirm::Committed,
+        Some("applied") => Confirm::Applied,
+        Some(_) => return Err(Problem::invalid("confirm")),
+    };
+    Ok(Call { caller, proof, via, confirm, expected_version: None })
 }
 
 /// A resource server with its client id and secret.

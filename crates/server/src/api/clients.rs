@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        caller::{Changing, Person},
+        caller::{Changing, ChangingVersion, Person},
         input::{Body, Expected, OptionalBody, Parameters, no_store, tagged},
         problem::Problem,
         view,
@@ -84,7 +84,7 @@ pub async fn find(
 /// `PATCH /api/clients/{id}`: a JSON Merge Patch.
 pub async fn update(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
     Body(patch): Body<Value>,
@@ -97,7 +97,7 @@ pub async fn update(
 /// `POST /api/clients/{id}/disable`
 pub async fn disable(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
 ) -> Result<Response, Problem> {
@@ -109,7 +109,7 @@ pub async fn disable(
 /// `POST /api/clients/{id}/enable`
 pub async fn enable(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
 ) -> Result<Response, Problem> {
@@ -120,7 +120,7 @@ pub async fn enable(
 /// `DELETE /api/clients/{id}`
 pub async fn delete(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
 ) -> Result<Json<Value>, Problem> {
@@ -139,7 +139,7 @@ pub struct Rotation {
 /// `POST /api/clients/{id}/secrets`
 pub async fn rotate(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
     OptionalBody(asked): OptionalBody<Rotation>,

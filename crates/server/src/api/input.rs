@@ -101,8 +101,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Expected {
             Some(text) => {
                 let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
                 let tag = tag.ok_or(Problem::invalid("if_match"))?;
-                // A tag that is no version of ours is one that nothing has.
-                Ok(Self(Some(tag.parse().unwrap_or(-1))))
+                // A tag that is no version of ours, in just our writing, is one that nothing has.
+                let version = tag.parse().ok().filter(|version: &i64| version.to_string() == tag);
+                Ok(Self(Some(version.unwrap_or(-1))))
             }
             None => Err(Problem::invalid("if_match")),
         }

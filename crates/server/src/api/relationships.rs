@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        caller::{Changing, Person},
+        caller::{Changing, ChangingVersion, Person},
         input::{Body, OptionalBody, tagged},
         problem::Problem,
         view,
@@ -111,7 +111,7 @@ pub async fn history(
 /// `PATCH /api/v1/partner/relationships/{id}`: a JSON merge patch of terms, or the switch.
 pub async fn change(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Body(asked): Body<Asked>,
 ) -> Result<Response, Problem> {
@@ -134,7 +134,7 @@ pub struct Extension {
 /// `POST /api/v1/partner/relationships/{id}/extend`
 pub async fn extend(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Body(asked): Body<Extension>,
 ) -> Result<Response, Problem> {
@@ -177,7 +177,7 @@ pub struct Assignment {
 /// `PUT /api/v1/partner/relationships/{id}/assigned-people`
 pub async fn assign(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Body(assigned): Body<Assignment>,
 ) -> Result<Response, Problem> {
@@ -189,7 +189,7 @@ pub async fn assign(
 /// `POST /api/v1/partner/relationships/{id}/approve`
 pub async fn approve(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     OptionalBody(less): OptionalBody<Patch>,
 ) -> Result<Response, Problem> {
@@ -200,7 +200,7 @@ pub async fn approve(
 /// `POST /api/v1/partner/relationships/{id}/{decline,withdraw,suspend,resume}`
 pub async fn step(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path((id, step)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let step: Step = step.parse().map_err(|_| Problem::NOT_FOUND)?;
@@ -218,7 +218,7 @@ pub async fn step(
 /// `DELETE /api/v1/partner/relationships/{id}`
 pub async fn end(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let change = take(&app, &call, &id, Step::End).await?;

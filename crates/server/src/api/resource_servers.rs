@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        caller::{Changing, Person},
+        caller::{Changing, ChangingVersion, Person},
         input::{Body, Expected, tagged},
         problem::Problem,
         view,
@@ -79,7 +79,7 @@ pub struct Change {
 /// `PATCH /api/resource-servers/{id}`
 pub async fn update(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
     Body(change): Body<Change>,
@@ -98,7 +98,7 @@ pub async fn update(
 /// `DELETE /api/resource-servers/{id}`
 pub async fn remove(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingVersion(call): ChangingVersion,
     Path(id): Path<String>,
     Expected(version): Expected,
 ) -> Result<StatusCode, Problem> {

@@ -66,6 +66,7 @@ pub(crate) fn version(version: &Version, edge: &Relationship, caller: &Caller) -
         "side": version.side.filter(|_| is_shown),
         "user_id": version.user.filter(|_| is_person_shown),
         "changes": version.changes,
+        "reason": version.reason.as_ref().filter(|_| is_shown),
     })
 }
 

@@ -95,7 +95,8 @@ async fn try_submit(
             Ok(page::render(StatusCode::OK, &done, None))
         }
         Err(Error::Invalid(_)) => {
-            let message = "Take a longer password: at least twelve characters.";
+            let message =
+                "Take another password: at least twelve characters, and not more than 256.";
             let status = StatusCode::BAD_REQUEST;
             Ok(invitation_page(app, status, (token, &browser), Some(message)))
         }

@@ -1,0 +1,15 @@
+-- Whose tokens a delegation came from, where that is another client than the one that exchanged them: when
+-- they are taken back, so is what came of them.
+CREATE TABLE delegation_sources (
+    delegation_id TEXT COLLATE "C" NOT NULL REFERENCES delegations (id) ON DELETE CASCADE,
+    client_id     TEXT COLLATE "C" NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (delegation_id, client_id)
+);
+CREATE INDEX delegation_sources_of_client ON delegation_sources (client_id);
+ALTER TABLE delegation_sources ENABLE ROW LEVEL SECURITY;
+ALTER TABLE delegation_sources FORCE ROW LEVEL SECURITY;
+CREATE POLICY delegation_sources_of_delegation ON delegation_sources
+    USING (EXISTS (SELECT 1 FROM delegations d WHERE d.id = delegation_id));
+
+-- Why somebody changed it, in their own words.
+ALTER TABLE relationship_versions ADD COLUMN reason TEXT COLLATE "C";
