@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Error, Issuer, Result, assertion::algorithms, authorize::Parameters, environment::fingerprint,
-    identity::can_sign_for, jarm,
+    Error, Issuer, Result, assertion::algorithms, authorize::Parameters, device::Waiting,
+    environment::fingerprint, identity::can_sign_for, jarm,
 };
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
@@ -54,6 +54,9 @@ pub struct Terms {
     /// The hash of the URI under which it was pushed: that is answered once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// The device for which it is answered (RFC 8628): nobody is redirected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Waiting>,
 }
 
 impl Terms {
@@ -79,6 +82,7 @@ impl Terms {
                 Way::Pushed(hash) => Some(hash.to_owned()),
                 Way::Plain | Way::Pushing => None,
             },
+            device: None,
         })
     }
 }

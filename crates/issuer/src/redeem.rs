@@ -143,23 +143,35 @@ impl Issuer {
     }
 
     async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Given> {
-        let Login { pending, session, .. } = &login;
+        let given = self.give_first(&mut tx, client, &login, via).await?;
+        if !tx.redeem_code(&login.origin_hash, &given.token.jti).await? {
+            return Err(Error::BadGrant);
+        }
+        tx.commit().await?;
+        self.count_given(&given);
+        Ok(given)
+    }
+
+    /// What a login gives the client the first time, with its audit entry. It counts when the transaction
+    /// is committed.
+    pub(crate) async fn give_first(
+        &self,
+        tx: &mut Tx,
+        client: &Client,
+        login: &Login,
+        via: &Via,
+    ) -> Result<Given> {
+        let Login { pending, session, .. } = login;
         let portion = Portion {
             scope: pending.scope.clone(),
             ends_at: session.expires_at,
             nonce: pending.nonce.as_deref(),
         };
-        let (token, id_token) = self.give_home(&mut tx, client, &login, portion).await?;
-        if !tx.redeem_code(&login.origin_hash, &token.jti).await? {
-            return Err(Error::BadGrant);
-        }
-        let refresh_token = self.begin_family(&mut tx, client, &login).await?;
+        let (token, id_token) = self.give_home(tx, client, login, portion).await?;
+        let refresh_token = self.begin_family(tx, client, login).await?;
         let entry = self.issue_entry(client, "ok", None, via)?;
         tx.audit(Self::given_entry(entry, &login.user, &token));
-        tx.commit().await?;
-        let given = Given { token, id_token, refresh_token };
-        self.count_given(&given);
-        Ok(given)
+        Ok(Given { token, id_token, refresh_token })
     }
 
     pub(crate) fn issue_entry(

@@ -340,6 +340,7 @@ pub(crate) async fn end_what_it_holds(
 ) -> Result<u64> {
     let ended = tx.end_delegations_by(id).await?;
     tx.void_codes_of(id).await?;
+    tx.void_device_codes_of(id).await?;
     tx.end_families_of(id).await?;
     tx.revoke(&Key::Client(id), cause);
     Ok(ended)

@@ -94,6 +94,7 @@ pub const TABLES: &[Table] = &[
 pub const LEFT_OUT: &[&str] = &[
     "interactions",
     "authorization_codes",
+    "device_codes",
     "head",
     "home_tokens",
     "logout_notices",

@@ -2,11 +2,12 @@
 //! takes it, and being shown elsewhere does not use it up.
 
 use procura_domain::Profile;
-use procura_tests::{CALLBACK, House, Isp, Person, Software, exchange_form};
+use procura_store::clients::Client;
+use procura_tests::{CALLBACK, House, Isp, Person, Software, exchange_form, form};
 use reqwest::{Method, header::ACCEPT};
 use serde_json::json;
 
-use super::{PAT, READ_BILLING, at, credentials, http, send};
+use super::{PAT, READ_BILLING, at, credentials, http, rfc8628::DEVICE, send};
 
 const BILLING: &str = "/api/v1/partner/billing/summary";
 const CUSTOMERS: &str = "/api/v1/partner/customers";
@@ -23,6 +24,8 @@ const PLACES: &[&str] = &[
     "signed request",
     "request URI",
     "client secret",
+    "device code",
+    "user code",
 ];
 
 /// What belongs where. Everything else is refused.
@@ -39,6 +42,8 @@ const OWN: &[(&str, &str)] = &[
     ("signed request", "signed request"),
     ("request URI", "request URI"),
     ("secret", "client secret"),
+    ("device code", "device code"),
+    ("user code", "user code"),
 ];
 
 struct World {
@@ -81,6 +86,16 @@ impl World {
                 let (id, _) = credentials(house, "portal");
                 house.token_by(Some((id, value)), &[grant]).await.status == 200
             }
+            "device code" => {
+                let form = [("grant_type", DEVICE), ("device_code", value)];
+                software.post("/oauth2/token", &form, &[]).await.text.contains("_pending")
+            }
+            "user code" => {
+                let visitor = house.visitor();
+                let page = visitor.visit("/device").await;
+                let typed = form(&page.text, "device-form").with("user_code", value);
+                visitor.submit(&typed).await.status == 303
+            }
             _ => panic!("no place {place}"),
         }
     }
@@ -105,6 +120,7 @@ impl World {
         let code = visitor.code_by(&start, PAT).await;
         let (asks, _) = software.asks(&json!({}));
         let uri = software.push(&asks).await.expect(201).string("request_uri");
+        let device = software.post("/oauth2/device_authorization", &[], &[]).await;
         let values = vec![
             ("home token", pat.home.clone()),
             ("ID token", pat.id_token.clone()),
@@ -118,6 +134,8 @@ impl World {
             ("signed request", software.signs(&asks, &json!({}))),
             ("request URI", uri),
             ("secret", credentials(house, "portal").1.to_owned()),
+            ("device code", device.expect(200).string("device_code")),
+            ("user code", device.string("user_code")),
         ];
         self.verifier = verifier;
         values
@@ -128,7 +146,10 @@ impl World {
 async fn nothing_is_taken_for_something_else() {
     let house = House::start();
     let isp = Isp::start(&house).await;
-    let software = house.software(Profile::Oauth21, |_| {}).await;
+    let with_devices = |client: &mut Client| {
+        client.grant_types.insert(DEVICE.to_owned());
+    };
+    let software = house.software(Profile::Oauth21, with_devices).await;
     let pat = house.log_in(PAT).await;
     let mut world = World { house, isp, software, verifier: String::new() };
     let values = world.values(&pat).await;

@@ -16,6 +16,7 @@ mod rfc6749_refresh;
 mod rfc7523;
 mod rfc7662;
 mod rfc8414;
+mod rfc8628;
 mod rfc9068;
 mod rfc9101;
 mod rfc9126;

@@ -8,7 +8,7 @@ use axum::{
 };
 use procura_issuer::{
     authorize::ResponseMode,
-    client_credentials, consents, exchange, prompt, redeem, refresh,
+    client_credentials, consents, device, exchange, prompt, redeem, refresh,
     requested::{CLAIMS, IDENTITY_SCOPES},
 };
 use procura_token::Jwks;
@@ -51,6 +51,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "token_endpoint": at("/oauth2/token"),
         "jwks_uri": at("/oauth2/jwks"),
         "pushed_authorization_request_endpoint": at("/oauth2/par"),
+        "device_authorization_endpoint": at("/oauth2/device_authorization"),
         "userinfo_endpoint": at("/oauth2/userinfo"),
         "introspection_endpoint": at("/oauth2/introspect"),
         "revocation_endpoint": at("/oauth2/revoke"),
@@ -60,7 +61,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(|(name, _)| name),
-        "grant_types_supported": [redeem::GRANT, refresh::GRANT, client_credentials::GRANT, exchange::GRANT],
+        "grant_types_supported": [redeem::GRANT, refresh::GRANT, client_credentials::GRANT, exchange::GRANT, device::GRANT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": OWN_ALGS,
         "userinfo_signing_alg_values_supported": OWN_ALGS,

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use procura_issuer::{
-    Minted, Via, client_credentials,
+    Minted, Via, client_credentials, device,
     dpop::ProvenKey,
     exchange::{self, Request},
     home::Given,
@@ -74,6 +74,7 @@ async fn try_token(
         Some(exchange::GRANT) => by_exchange(app, &asks).await,
         Some(redeem::GRANT) => by_code(app, &asks).await,
         Some(refresh::GRANT) => by_refresh(app, &asks).await,
+        Some(device::GRANT) => by_device(app, &asks).await,
         Some(client_credentials::GRANT) => by_client(app, &asks).await,
         Some(_) => Err(OAuthError::GRANT_TYPE.into()),
         None => Err(OAuthError::missing("grant_type").into()),
@@ -207,6 +208,12 @@ async fn by_refresh(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
         key: asks.key.as_ref(),
     };
     Ok(home_answer(&app.issuer().refresh(asks.client, asked, asks.via).await?))
+}
+
+async fn by_device(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let code = asks.form.require("device_code")?;
+    let given = app.issuer().redeem_device(asks.client, code, asks.key.as_ref(), asks.via).await?;
+    Ok(home_answer(&given))
 }
 
 fn home_answer(given: &Given) -> Response {
