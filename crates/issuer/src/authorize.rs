@@ -181,7 +181,10 @@ impl Issuer {
             Checked::Page => return Err(Error::Invalid("redirect_uri")),
             Checked::Redirect(code) => code,
             Checked::Good { challenge } => match self.pending(p, &client, challenge) {
-                Ok(pending) => return Ok(Ok(pending)),
+                Ok(pending) if self.are_resources_there(&pending.terms.resources).await? => {
+                    return Ok(Ok(pending));
+                }
+                Ok(_) => "invalid_target",
                 Err(code) => code,
             },
         };
@@ -203,7 +206,8 @@ impl Issuer {
         challenge: Option<String>,
     ) -> Result<Pending, &'static str> {
         const INVALID: &str = "invalid_request";
-        let terms = Terms::of(client, p)?;
+        let mut terms = Terms::of(client, p)?;
+        terms.resources = self.named_resources(p.resource, client)?;
         if !client.grant_types.contains(redeem::GRANT) {
             return Err("unauthorized_client");
         }

@@ -1,7 +1,7 @@
 //! The device authorization grant (RFC 8628): a device without a browser shows a short code, a person types
 //! it in at another screen, logs in and says yes or no there, and the device asks until it hears that.
 
-use procura_domain::Profile;
+use procura_domain::{Profile, Refusal};
 use procura_store::{
     Tx,
     audit::Entry,
@@ -44,6 +44,26 @@ const ATTEMPTS: usize = 3;
 
 const TOKEN_ACTION: &str = "token.issue";
 const REPLAYED: &str = "device_code_replayed";
+
+/// What a device asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// `scope`.
+    pub scope: Option<&'a str>,
+    /// `resource` (RFC 8707); several with blanks between them.
+    pub resource: Option<&'a str>,
+}
+
+/// What a device comes back with.
+#[derive(Clone, Copy, Debug)]
+pub struct Polling<'a> {
+    /// The code that it asks us with.
+    pub code: &'a str,
+    /// One of the resources that were agreed on, where it says which (RFC 8707 §2.2).
+    pub resource: Option<&'a str>,
+    /// The key that it has proven to hold.
+    pub key: Option<&'a ProvenKey>,
+}
 
 /// What a device is told.
 pub struct Started {
@@ -102,7 +122,7 @@ impl Issuer {
     pub async fn begin_device(
         &self,
         client: &Client,
-        scope: Option<&str>,
+        asked: Asked<'_>,
         via: &Via,
     ) -> Result<Started> {
         admit(client)?;
@@ -110,13 +130,18 @@ impl Issuer {
         if !can_sign_for(client) {
             return Err(Error::GrantNotAllowed);
         }
-        let scope: Scope = scope.unwrap_or_default().parse().map_err(|_| Error::BadScope)?;
+        let scope: Scope = asked.scope.unwrap_or_default().parse().map_err(|_| Error::BadScope)?;
+        const TARGET: Error = Error::Refused(Refusal::AudienceNotAllowed);
+        let resources = self.named_resources(asked.resource, client).map_err(|_| TARGET)?;
+        if !self.are_resources_there(&resources).await? {
+            return Err(TARGET);
+        }
         if !client.is_confidential() {
             // Everybody can say to be this client, and what is asked for is kept for a while.
             self.admit_arrival(via)?;
         }
-        let grant_json =
-            serde_json::to_string(&pending(client, &scope)).map_err(|_| Error::Broken)?;
+        let grant_json = serde_json::to_string(&pending(client, &scope, resources))
+            .map_err(|_| Error::Broken)?;
         let device_code = self.0.environment.secret()?;
         let mut device = DeviceCode {
             code_hash: fingerprint(&device_code),
@@ -231,14 +256,13 @@ impl Issuer {
     pub async fn redeem_device(
         &self,
         client: &Client,
-        code: &str,
-        key: Option<&ProvenKey>,
+        asked: Polling<'_>,
         via: &Via,
     ) -> Result<Given> {
-        if let Err(error) = admit(client).and_then(|()| admit_binding(client, key)) {
+        if let Err(error) = admit(client).and_then(|()| admit_binding(client, asked.key)) {
             return self.refuse_device(client, (error, error.code()), via).await;
         }
-        let hash = fingerprint(code);
+        let hash = fingerprint(asked.code);
         let found = self.0.store.find_device_code(&hash).await?;
         let refused = (Error::BadGrant, "device_code_unknown");
         let Some(found) = found else { return self.refuse_device(client, refused, via).await };
@@ -263,7 +287,7 @@ impl Issuer {
                 .refuse_device(client, (Error::Unauthenticated, "client_unusable"), via)
                 .await;
         }
-        match self.check_device(&mut tx, client, &hash, key).await? {
+        match self.check_device(&mut tx, client, &hash, asked).await? {
             Ok(login) => {
                 if !tx.redeem_device_code(&hash).await? {
                     return Err(Error::BadGrant);
@@ -290,7 +314,7 @@ impl Issuer {
         tx: &mut Tx,
         client: &Client,
         hash: &str,
-        key: Option<&ProvenKey>,
+        asked: Polling<'_>,
     ) -> Result<Result<Login, Refused>> {
         let refuse = |error, reason| Ok(Err(Refused { error, reason, is_taking_back: false }));
         let now = tx.now();
@@ -323,8 +347,13 @@ impl Issuer {
         if agreed.is_none_or(|agreed| !pending.agreement().is_subset(&agreed)) {
             return refuse(Error::BadGrant, "consent_withdrawn");
         }
-        let (origin_hash, key) = (hash.to_owned(), key.cloned());
-        Ok(Ok(Login { origin_hash, pending, session, user, key }))
+        let audience = match self.audience_of(tx, client, &pending, asked.resource).await {
+            Ok(audience) => audience,
+            Err(error @ Error::Refused(_)) => return refuse(error, error.code()),
+            Err(other) => return Err(other),
+        };
+        let (origin_hash, key) = (hash.to_owned(), asked.key.cloned());
+        Ok(Ok(Login { origin_hash, pending, session, user, audience, key }))
     }
 
     async fn refuse_device(
@@ -351,7 +380,7 @@ fn admit(client: &Client) -> Result<()> {
 
 /// What the request comes to for this client. The person is always asked: only the person can tell whether
 /// the code on the device is the same one.
-fn pending(client: &Client, scope: &Scope) -> Pending {
+fn pending(client: &Client, scope: &Scope, resources: Vec<String>) -> Pending {
     let may_come_back = client.grant_types.contains(refresh::GRANT);
     let is_possible = |permission: &str| {
         client.scope.contains(permission) && (permission != OFFLINE_ACCESS || may_come_back)
@@ -369,7 +398,7 @@ fn pending(client: &Client, scope: &Scope) -> Pending {
         subject: None,
         must_consent: true,
         login_hint: None,
-        terms: Terms::default(),
+        terms: Terms { resources, ..Terms::default() },
     }
 }
 

@@ -46,6 +46,7 @@ pub mod relationships;
 pub mod relay;
 pub mod requested;
 pub mod resource_servers;
+mod resources;
 pub mod revoke;
 pub mod rotation;
 mod strangers;

@@ -37,6 +37,8 @@ pub struct Minted {
 pub(crate) struct Home<'a> {
     pub signers: &'a Signers,
     pub client: &'a Client,
+    /// Whom it is for, where that is not ourselves.
+    pub audience: Option<&'a str>,
     pub user: &'a User,
     pub session: &'a Session,
     /// It lives no longer than what it comes from.
@@ -104,6 +106,7 @@ impl Issuer {
             || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
         let claims = AccessClaims {
             sub: user.id.to_string(),
+            aud: home.audience.unwrap_or(&settings.issuer).to_owned(),
             partner_id: manages.then_some(user.tenant),
             managed_tenant_count: is_overage
                 .then(|| u64::try_from(home.managed.len()).unwrap_or_default()),

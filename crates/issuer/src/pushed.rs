@@ -54,6 +54,9 @@ pub struct Terms {
     /// The hash of the URI under which it was pushed: that is answered once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// The resource servers that the tokens are for; none: for ourselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// The device for which it is answered (RFC 8628): nobody is redirected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Waiting>,
@@ -82,6 +85,7 @@ impl Terms {
                 Way::Pushed(hash) => Some(hash.to_owned()),
                 Way::Plain | Way::Pushing => None,
             },
+            resources: Vec::new(),
             device: None,
         })
     }
@@ -228,6 +232,11 @@ fn parameter((name, value): (String, Value)) -> Option<(String, String)> {
     match value {
         Value::Null => None,
         Value::String(text) => Some((name, text)),
+        Value::Array(uris) if name == "resource" && uris.iter().all(Value::is_string) => {
+            // The one parameter that may come several times; no URI has a blank in it.
+            let uris: Vec<_> = uris.iter().filter_map(Value::as_str).collect();
+            Some((name, uris.join(" ")))
+        }
         other => Some((name, other.to_string())),
     }
 }

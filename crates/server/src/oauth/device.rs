@@ -8,7 +8,7 @@ use axum::{
 };
 use procura_issuer::{
     Via,
-    device::{ACTION, Started},
+    device::{ACTION, Asked, Started},
 };
 use serde_json::json;
 
@@ -44,8 +44,9 @@ async fn try_begin(
         }
     };
     let client = client_auth::authenticate(issuer, headers, &form, ACTION, via).await?;
+    let asked = Asked { scope: form.get("scope"), resource: form.get("resource") };
     let Started { device_code, user_code, expires_in, interval } =
-        match issuer.begin_device(&client, form.get("scope"), via).await {
+        match issuer.begin_device(&client, asked, via).await {
             Ok(started) => started,
             Err(error) => {
                 issuer.note_refusal(ACTION, error.code(), &client, via).await?;

@@ -48,7 +48,8 @@ impl OAuthError {
         "unsupported_grant_type",
         "The grant type is not supported.",
     );
-    const TARGET: Self = Self::new(
+    /// A resource server that is not there for whoever asks (RFC 8707 §2).
+    pub const TARGET: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "invalid_target",
         "The requested target is not available.",

@@ -9,7 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use procura_issuer::{
-    Minted, Via, client_credentials, device,
+    Minted, Via, client_credentials,
+    device::{self, Polling},
     dpop::ProvenKey,
     exchange::{self, Request},
     home::Given,
@@ -157,13 +158,15 @@ fn wish<'a>(asks: &Asks<'a>) -> Result<Request<'a>, OAuthError> {
     })
 }
 
-/// `audience` or `resource`, never both: which one was meant is not ours to guess.
+/// `audience` or `resource`, never both: which one was meant is not ours to guess. Nor several resources: a
+/// token is for one.
 fn audience(form: &Form) -> Result<Option<&str>, OAuthError> {
     match (form.get("audience"), form.get("resource")) {
         (Some(_), Some(_)) => Err(OAuthError::missing("audience")),
         (Some(text), _) | (_, Some(text)) if text.len() > 512 => {
             Err(OAuthError::missing("audience"))
         }
+        (None, Some(several)) if several.contains(' ') => Err(OAuthError::TARGET),
         (audience, resource) => Ok(audience.or(resource)),
     }
 }
@@ -196,6 +199,7 @@ async fn by_code(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
         code: form.require("code")?,
         redirect_uri: form.require("redirect_uri")?,
         code_verifier: form.get("code_verifier"),
+        resource: form.get("resource"),
         key: asks.key.as_ref(),
     };
     Ok(home_answer(&app.issuer().redeem(asks.client, redemption, asks.via).await?))
@@ -205,15 +209,19 @@ async fn by_refresh(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
     let asked = Refreshing {
         token: asks.form.require("refresh_token")?,
         scope: scope(asks.form)?,
+        resource: asks.form.get("resource"),
         key: asks.key.as_ref(),
     };
     Ok(home_answer(&app.issuer().refresh(asks.client, asked, asks.via).await?))
 }
 
 async fn by_device(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
-    let code = asks.form.require("device_code")?;
-    let given = app.issuer().redeem_device(asks.client, code, asks.key.as_ref(), asks.via).await?;
-    Ok(home_answer(&given))
+    let polling = Polling {
+        code: asks.form.require("device_code")?,
+        resource: asks.form.get("resource"),
+        key: asks.key.as_ref(),
+    };
+    Ok(home_answer(&app.issuer().redeem_device(asks.client, polling, asks.via).await?))
 }
 
 fn home_answer(given: &Given) -> Response {
