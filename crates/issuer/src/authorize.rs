@@ -12,7 +12,7 @@ use procura_token::{AuditId, ClientId, InteractionId, Scope, Ts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Issuer, Result, Via,
+    Error, Issuer, Result, Via, details,
     environment::fingerprint,
     grants::authorization::{Asked, Checked, check},
     identity::login_since,
@@ -206,6 +206,10 @@ impl Issuer {
         challenge: Option<String>,
     ) -> Result<Pending, &'static str> {
         const INVALID: &str = "invalid_request";
+        if p.authorization_details.is_some() {
+            // Nobody can agree at a login to what a customer decides at each exchange.
+            return Err(details::INVALID);
+        }
         let mut terms = Terms::of(client, p)?;
         terms.resources = self.named_resources(p.resource, client)?;
         if !client.grant_types.contains(redeem::GRANT) {

@@ -13,6 +13,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod consents;
 pub mod demo;
+pub mod details;
 pub mod device;
 pub mod dpop;
 pub mod environment;

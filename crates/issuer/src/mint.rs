@@ -4,8 +4,8 @@
 use procura_domain::{Mandate, UserRole};
 use procura_store::{clients::Client, sessions::Session, users::User};
 use procura_token::{
-    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantId, Ts,
-    UserId, jws::ACCESS_TOKEN_TYPE,
+    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantDelegation,
+    TenantId, Ts, UserId, jws::ACCESS_TOKEN_TYPE,
 };
 use serde_json::{Map, json};
 
@@ -60,6 +60,7 @@ pub(crate) struct Delegated<'a> {
     pub mandate: Mandate,
     pub delegation: DelegationId,
     pub purpose: Option<Purpose>,
+    pub details: Vec<TenantDelegation>,
     pub key: Option<&'a ProvenKey>,
     pub rvs: Seq,
     pub jti: String,
@@ -152,6 +153,7 @@ impl Issuer {
             acr: d.subject.acr.clone(),
             amr: d.subject.amr.clone(),
             purpose: d.purpose,
+            authorization_details: d.details,
             scope: d.mandate.scope,
             ..self.bare(common, now)
         };
@@ -208,6 +210,7 @@ impl Issuer {
             amr: Vec::new(),
             idp: None,
             purpose: None,
+            authorization_details: Vec::new(),
             cnf: ProvenKey::confirmation(key),
             rvs,
         }

@@ -40,6 +40,8 @@ pub struct Parameters<'a> {
     pub response_mode: Option<&'a str>,
     /// `resource` (RFC 8707 §2); several with blanks between them.
     pub resource: Option<&'a str>,
+    /// `authorization_details` (RFC 9396 §2).
+    pub authorization_details: Option<&'a str>,
     /// `dpop_jkt` (RFC 9449 §10).
     pub dpop_jkt: Option<&'a str>,
     /// How the request came.

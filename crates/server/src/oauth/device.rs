@@ -44,6 +44,10 @@ async fn try_begin(
         }
     };
     let client = client_auth::authenticate(issuer, headers, &form, ACTION, via).await?;
+    if form.get("authorization_details").is_some() {
+        issuer.note_refusal(ACTION, OAuthError::DETAILS.code(), &client, via).await?;
+        return Err(OAuthError::DETAILS);
+    }
     let asked = Asked { scope: form.get("scope"), resource: form.get("resource") };
     let Started { device_code, user_code, expires_in, interval } =
         match issuer.begin_device(&client, asked, via).await {

@@ -54,6 +54,13 @@ impl OAuthError {
         "invalid_target",
         "The requested target is not available.",
     );
+    /// Details that are not of a known type, malformed, contradicted by parameters, or in a wrong place
+    /// (RFC 9396 §5).
+    pub const DETAILS: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_authorization_details",
+        "authorization_details is not valid, or not accepted here.",
+    );
     /// Storage is slow or full, or the answer took too long.
     pub const UNAVAILABLE: Self = Self {
         retry_after: Some(1),

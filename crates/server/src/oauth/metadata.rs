@@ -8,7 +8,7 @@ use axum::{
 };
 use procura_issuer::{
     authorize::ResponseMode,
-    client_credentials, consents, device, exchange, prompt, redeem, refresh,
+    client_credentials, consents, details, device, exchange, prompt, redeem, refresh,
     requested::{CLAIMS, IDENTITY_SCOPES},
 };
 use procura_token::Jwks;
@@ -84,6 +84,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": FOREIGN_ALGS,
         "request_uri_parameter_supported": false,
+        "authorization_details_types_supported": [details::TYPE],
         "tenant_delegation_supported": true,
         "revocation_feed_endpoint": at("/revocations/stream"),
         "revocation_snapshot_endpoint": at("/revocations/snapshot"),
