@@ -1,7 +1,7 @@
 //! The device authorization grant (RFC 8628): a device without a browser shows a short code, a person types
 //! it in at another screen, logs in and says yes or no there, and the device asks until it hears that.
 
-use procura_domain::{Profile, Refusal};
+use procura_domain::Profile;
 use procura_store::{
     Tx,
     audit::Entry,
@@ -22,6 +22,7 @@ use crate::{
     pushed::Terms,
     refresh,
     requested::{OFFLINE_ACCESS, Requested},
+    resources::REFUSED,
 };
 
 /// The grant type's name.
@@ -131,10 +132,9 @@ impl Issuer {
             return Err(Error::GrantNotAllowed);
         }
         let scope: Scope = asked.scope.unwrap_or_default().parse().map_err(|_| Error::BadScope)?;
-        const TARGET: Error = Error::Refused(Refusal::AudienceNotAllowed);
-        let resources = self.named_resources(asked.resource, client).map_err(|_| TARGET)?;
+        let resources = self.named_resources(asked.resource, client).map_err(|_| REFUSED)?;
         if !self.are_resources_there(&resources).await? {
-            return Err(TARGET);
+            return Err(REFUSED);
         }
         if !client.is_confidential() {
             // Everybody can say to be this client, and what is asked for is kept for a while.

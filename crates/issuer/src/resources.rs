@@ -9,6 +9,8 @@ use procura_store::{
 
 use crate::{Error, Issuer, Result, authorize::Pending};
 
+/// What is no resource of this client, or of nobody: one answer.
+pub(crate) const REFUSED: Error = Error::Refused(Refusal::AudienceNotAllowed);
 /// More are no honest request.
 const MOST: usize = 8;
 
@@ -64,7 +66,6 @@ impl Issuer {
         pending: &Pending,
         asked: Option<&str>,
     ) -> Result<Option<ResourceServer>> {
-        const REFUSED: Error = Error::Refused(Refusal::AudienceNotAllowed);
         let issuer = self.0.settings.issuer.as_str();
         let agreed = pending.terms.resources.as_slice();
         let audience = match (asked, agreed) {
