@@ -1,7 +1,7 @@
 //! The choke point: the only file that signs an access token. Each kind takes what only its own
 //! checked path can give.
 
-use procura_domain::{Mandate, UserRole};
+use procura_domain::{Mandate, UserRole, permission::LIST_TENANTS};
 use procura_store::{clients::Client, sessions::Session, users::User};
 use procura_token::{
     AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantDelegation,
@@ -97,7 +97,9 @@ impl Issuer {
         let ends = [Some(home.ends_at), home.user.ends_at];
         let end = ends.into_iter().flatten().fold(now.plus_secs(settings.home_ttl_secs), Ts::min);
         let user = home.user;
-        let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
+        // Who a partner's customers are is told to others only where that is what they are asked about.
+        let is_listed = home.audience.is_none() || home.scope.contains(LIST_TENANTS);
+        let is_overage = is_listed && home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
         let manages =
             user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
         let (client, key, rvs, jti) = (home.client, home.key, home.rvs, home.jti);
@@ -114,7 +116,7 @@ impl Issuer {
             claim_names: is_overage
                 .then(|| Map::from_iter([("managed_tenant_ids".into(), json!("managed"))])),
             claim_sources: is_overage.then(|| Map::from_iter([("managed".into(), source())])),
-            managed_tenant_ids: (manages && !is_overage).then_some(home.managed),
+            managed_tenant_ids: (manages && is_listed && !is_overage).then_some(home.managed),
             sid: Some(home.session.id),
             roles: words(&user.roles),
             auth_time: Some(home.session.auth_time.secs()),

@@ -90,6 +90,7 @@ async fn section_2_a_token_is_for_the_resource_server_that_was_named_and_for_nob
         "what it does not know is left out"
     );
     assert_eq!(claims(&tokens.string("id_token"))["aud"], json!(software.id));
+    assert!(claims(&home)["managed_tenant_ids"].is_null(), "nor who the partner's customers are");
     assert!(house.is_alive(&home).await, "asked by that resource server");
     house.api(&home, Method::GET, "/api/v1/partner/customers", None).await.expect(401);
     send(http().get(at(&house, "/oauth2/userinfo")).bearer_auth(&home)).await.expect(401);
@@ -105,6 +106,7 @@ async fn section_2_a_token_is_for_the_resource_server_that_was_named_and_for_nob
     }
     let tokens = redeem(&software, &code(&house, &software, &[OTHER]).await, None).await;
     assert_eq!(tokens.string("scope"), "offline_access openid partner.tenants.list");
+    assert!(claims(&tokens.string("access_token"))["managed_tenant_ids"].is_array());
 }
 
 #[tokio::test]
