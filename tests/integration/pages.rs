@@ -24,6 +24,19 @@ fn the_login_page_works_without_scripts_and_breaks_no_rule_of_its_own() {
     }
 }
 
+#[test]
+fn the_page_for_devices_works_without_scripts_too() {
+    let house = House::start();
+    let url = format!("{}/device?user_code=wdjb+mjht", house.issuer());
+    let Some(seen) = browse(&url, None) else { return };
+    for shown in ["device-form", "user_code", "device-submit", "value=\"WDJB-MJHT\""] {
+        assert!(seen.dom.contains(shown), "no {shown} in {}", seen.dom);
+    }
+    for complaint in [VIOLATION, "CONSOLE"] {
+        assert!(!seen.log.contains(complaint), "{}", seen.log);
+    }
+}
+
 /// A witness that cannot see proves nothing.
 #[test]
 fn the_browser_runs_no_scripts_and_says_what_a_policy_forbids() {

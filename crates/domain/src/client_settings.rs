@@ -68,9 +68,10 @@ pub struct Fault {
 }
 
 /// Grant types that a client can have.
-pub const GRANT_TYPES: [&str; 4] =
-    ["authorization_code", "refresh_token", "client_credentials", TOKEN_EXCHANGE];
+pub const GRANT_TYPES: [&str; 5] =
+    ["authorization_code", "refresh_token", "client_credentials", TOKEN_EXCHANGE, DEVICE_CODE];
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Scopes that tell a client about a person, and let it do nothing.
 const ABOUT_PEOPLE: [&str; 6] =
@@ -195,9 +196,9 @@ impl ClientSettings {
         )?;
         let has = |grant: &str| self.grant_types.contains(grant);
         require(
-            !has("refresh_token") || has("authorization_code"),
+            !has("refresh_token") || has("authorization_code") || has(DEVICE_CODE),
             MEMBER,
-            "refresh_token comes with authorization_code",
+            "refresh_token comes with authorization_code or the device's grant",
         )
     }
 
@@ -223,6 +224,11 @@ impl ClientSettings {
 
     fn check_fapi2(&self) -> Result<(), Fault> {
         let r = &self.registration;
+        require(
+            !self.grant_types.contains(DEVICE_CODE),
+            "grant_types",
+            "the device's grant has no place in the profile fapi2",
+        )?;
         require(
             r.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt,
             "registration.token_endpoint_auth_method",
@@ -260,7 +266,8 @@ impl ClientSettings {
         if ADMINISTRATIVE.iter().any(|scope| self.scope.contains(scope)) {
             return Err("scope");
         }
-        if self.grant_types.contains(TOKEN_EXCHANGE) {
+        // A device's code can be sent to anybody, from anywhere.
+        if self.grant_types.contains(TOKEN_EXCHANGE) || self.grant_types.contains(DEVICE_CODE) {
             return Err("grant_types");
         }
         if !self.exchange_for.is_empty() {
@@ -338,6 +345,7 @@ mod tests {
         refused(json!({ "grant_types": ["implicit"] }), "grant_types");
         refused(json!({ "grant_types": ["refresh_token"] }), "grant_types");
         taken(json!({ "grant_types": ["refresh_token", "authorization_code"] }));
+        taken(json!({ "grant_types": ["refresh_token", DEVICE_CODE], "redirect_uris": [] }));
         refused(json!({ "scope": "openid billing.read" }), "scope");
         refused(json!({ "permissions": "a.*.b" }), "permissions");
         refused(json!({ "default_audience": "https://other.example" }), "default_audience");
@@ -421,7 +429,9 @@ mod tests {
             let patch = json!({ "permissions": permission });
             assert_eq!(bounds(patch), Err("permissions"), "{permission}");
         }
-        assert_eq!(bounds(json!({ "grant_types": [TOKEN_EXCHANGE] })), Err("grant_types"));
+        for grant in [TOKEN_EXCHANGE, DEVICE_CODE] {
+            assert_eq!(bounds(json!({ "grant_types": [grant] })), Err("grant_types"));
+        }
         assert_eq!(bounds(json!({ "exchange_for": ["cli_other"] })), Err("exchange_for"));
     }
 

@@ -2,6 +2,7 @@
 
 use procura_domain::{AuthMethod, Profile};
 use procura_store::{
+    Tx,
     audit::Entry,
     clients::Client,
     codes::{Code, Interaction},
@@ -11,7 +12,7 @@ use procura_token::{AuditId, ClientId, InteractionId, Scope, Ts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Issuer, Result, Via,
+    Error, Issuer, Result, Via, details,
     environment::fingerprint,
     grants::authorization::{Asked, Checked, check},
     identity::login_since,
@@ -180,7 +181,10 @@ impl Issuer {
             Checked::Page => return Err(Error::Invalid("redirect_uri")),
             Checked::Redirect(code) => code,
             Checked::Good { challenge } => match self.pending(p, &client, challenge) {
-                Ok(pending) => return Ok(Ok(pending)),
+                Ok(pending) if self.are_resources_there(&pending.terms.resources).await? => {
+                    return Ok(Ok(pending));
+                }
+                Ok(_) => "invalid_target",
                 Err(code) => code,
             },
         };
@@ -202,7 +206,12 @@ impl Issuer {
         challenge: Option<String>,
     ) -> Result<Pending, &'static str> {
         const INVALID: &str = "invalid_request";
-        let terms = Terms::of(client, p)?;
+        if p.authorization_details.is_some() {
+            // Nobody can agree at a login to what a customer decides at each exchange.
+            return Err(details::INVALID);
+        }
+        let mut terms = Terms::of(client, p)?;
+        terms.resources = self.named_resources(p.resource, client)?;
         if !client.grant_types.contains(redeem::GRANT) {
             return Err("unauthorized_client");
         }
@@ -267,7 +276,7 @@ impl Issuer {
         Ok(Next::Client(answer(pending, Err(error))))
     }
 
-    async fn keep(&self, pending: &Pending, browser: &str) -> Result<InteractionId> {
+    pub(crate) async fn keep(&self, pending: &Pending, browser: &str) -> Result<InteractionId> {
         let interaction = Interaction {
             id: InteractionId::from_bits(self.0.environment.id_bits()?),
             browser_hash: fingerprint(browser),
@@ -299,6 +308,9 @@ impl Issuer {
                 return Err(Error::NotFound);
             }
             tx.commit().await?;
+            if shown.pending.terms.device.is_some() {
+                return Err(Error::NotFound);
+            }
             return self.refuse(&shown.pending, "login_required").await;
         }
         if self.has_consent(session, &shown.pending).await? {
@@ -319,23 +331,7 @@ impl Issuer {
             return Err(Error::NotFound);
         }
         if is_allowed {
-            let (user, client) = (session.user, &shown.pending.client);
-            // What was agreed to before stays agreed to.
-            let before = tx.find_consent(user, client).await?.unwrap_or_default();
-            let agreed = shown.pending.agreement();
-            let agreed = agreed.iter().chain(before.iter()).collect();
-            tx.insert_consent(user, client, &agreed).await?;
-            let id = AuditId::from_bits(self.0.environment.id_bits()?);
-            tx.audit(Entry {
-                actor_user_id: Some(user),
-                actor_tenant_id: Some(session.tenant),
-                target_tenant_id: Some(session.tenant),
-                client_id: Some(client.clone()),
-                resource_type: Some("client".to_owned()),
-                resource_id: Some(client.to_string()),
-                details: Some(serde_json::json!({ "scope": agreed }).to_string()),
-                ..Entry::new(id, tx.now(), "consent.give", "ok")
-            });
+            self.agree(&mut tx, &shown.pending, session).await?;
         }
         if let (false, Some(pushed)) = (is_allowed, &shown.pending.terms.pushed) {
             tx.use_pushed_request(pushed).await?;
@@ -345,6 +341,33 @@ impl Issuer {
             return Ok(answer(&shown.pending, Err("access_denied")));
         }
         self.issue_code(&shown.pending, session).await
+    }
+
+    /// Writes down what the person agreed to.
+    pub(crate) async fn agree(
+        &self,
+        tx: &mut Tx,
+        pending: &Pending,
+        session: &Session,
+    ) -> Result<()> {
+        let (user, client) = (session.user, &pending.client);
+        // What was agreed to before stays agreed to.
+        let before = tx.find_consent(user, client).await?.unwrap_or_default();
+        let agreed = pending.agreement();
+        let agreed = agreed.iter().chain(before.iter()).collect();
+        tx.insert_consent(user, client, &agreed).await?;
+        let id = AuditId::from_bits(self.0.environment.id_bits()?);
+        tx.audit(Entry {
+            actor_user_id: Some(user),
+            actor_tenant_id: Some(session.tenant),
+            target_tenant_id: Some(session.tenant),
+            client_id: Some(client.clone()),
+            resource_type: Some("client".to_owned()),
+            resource_id: Some(client.to_string()),
+            details: Some(serde_json::json!({ "scope": agreed }).to_string()),
+            ..Entry::new(id, tx.now(), "consent.give", "ok")
+        });
+        Ok(())
     }
 
     /// What this person already agreed to give this client covers what is asked now.

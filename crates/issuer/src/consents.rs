@@ -36,6 +36,7 @@ impl Issuer {
             return Err(Error::NotFound);
         }
         tx.void_codes_between(caller.user, client).await?;
+        tx.void_device_codes_between(caller.user, client).await?;
         tx.end_families_between(caller.user, client).await?;
         let tokens = tx.list_home_tokens_between(caller.user, client).await?;
         revoke_home_tokens(&mut tx, tokens, WITHDRAWN).await?;

@@ -39,6 +39,9 @@ pub enum Error {
     /// The code is wrong, used, expired, or of another client (RFC 6749 §5.2).
     #[error("invalid grant")]
     BadGrant,
+    /// A device gets nothing yet, or never will; says why (RFC 8628 §3.5).
+    #[error("device: {}", .0.code())]
+    Device(crate::device::Unready),
     /// Nothing of the requested scope can be granted.
     #[error("invalid scope")]
     BadScope,
@@ -94,6 +97,12 @@ impl From<procura_store::Error> for Error {
     }
 }
 
+impl From<crate::device::Unready> for Error {
+    fn from(unready: crate::device::Unready) -> Self {
+        Self::Device(unready)
+    }
+}
+
 impl From<procura_token::crypto::Failure> for Error {
     fn from(_: procura_token::crypto::Failure) -> Self {
         Self::Broken
@@ -128,6 +137,7 @@ impl Error {
             Self::NonceWanted => "proof_nonce_wanted",
             Self::GrantNotAllowed => "grant_not_allowed",
             Self::BadGrant => "grant_invalid",
+            Self::Device(unready) => unready.code(),
             Self::BadScope => "scope_invalid",
             Self::Invalid(_) | Self::Unfit(_) => "request_invalid",
             Self::Forbidden | Self::Beyond(_) => "forbidden",

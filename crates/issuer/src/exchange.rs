@@ -10,12 +10,12 @@ use procura_store::{
     ledger::{Exchange, Recorded},
 };
 use procura_token::{
-    AccessRequestId, AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown, TenantId, Ts,
-    UserId, jws::Genuine,
+    AccessRequestId, AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown,
+    TenantDelegation, TenantId, Ts, UserId, jws::Genuine,
 };
 
 use crate::{
-    Error, Issuer, Minted, Result, Via,
+    Error, Issuer, Minted, Result, Via, details,
     dpop::{ProvenKey, admit_binding},
     mint::Delegated,
 };
@@ -34,9 +34,11 @@ pub struct Request<'a> {
     /// The customer: an id or a slug.
     pub tenant_id: &'a str,
     /// The resource server; the client's default where it is absent.
-    pub audience: Option<&'a str>,
+    pub audience: Option<String>,
     /// The permissions asked for.
     pub scope: Option<Scope>,
+    /// Whether it was asked in detail (RFC 9396), and is answered so.
+    pub is_detailed: bool,
     /// Why.
     pub purpose: Option<Purpose>,
     /// The key that whoever asks has proven to hold.
@@ -56,6 +58,8 @@ pub struct Granted {
     pub delegation: DelegationId,
     /// As long as it can be renewed by exchanging again, in seconds.
     pub delegation_expires_in: i64,
+    /// What it permits in detail, where it was asked so.
+    pub details: Vec<TenantDelegation>,
 }
 
 impl Issuer {
@@ -119,7 +123,7 @@ impl Issuer {
         }
         // 4 The audience: one that is registered for this client; whether it takes delegated tokens
         // is decided with the other facts.
-        let audience = request.audience.or(request.client.default_audience.as_deref());
+        let audience = request.audience.as_deref().or(request.client.default_audience.as_deref());
         let audience = audience.ok_or((Error::Invalid("audience"), "audience_missing"))?.to_owned();
         Ok(Prepared { subject, user, audience })
     }
@@ -186,6 +190,8 @@ impl Issuer {
             }
         })?;
         let (tenant, ends_at) = (mandate.tenant, mandate.delegation_ends_at);
+        let detail = request.is_detailed.then(|| details::granted(&mandate, &prepared.audience));
+        let details: Vec<_> = detail.into_iter().collect();
         let signers = self.signers(recorded.keys).await?;
         let token = self.mint_delegated(
             Delegated {
@@ -197,6 +203,7 @@ impl Issuer {
                 mandate,
                 delegation,
                 purpose: request.purpose.clone(),
+                details: details.clone(),
                 key: request.key.as_ref(),
                 rvs: recorded.rvs,
                 jti: recorded.jti.ok_or(Error::Broken)?,
@@ -204,7 +211,7 @@ impl Issuer {
             now,
         )?;
         let delegation_expires_in = ends_at.secs().saturating_sub(now.secs());
-        Ok(Granted { token, tenant, delegation, delegation_expires_in })
+        Ok(Granted { token, tenant, delegation, delegation_expires_in, details })
     }
 
     fn exchange_entry(&self, request: &Request<'_>, now: Ts) -> Result<Entry> {

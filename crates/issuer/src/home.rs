@@ -5,7 +5,7 @@ use procura_domain::{RelationshipKind, TenantStatus};
 use procura_store::{
     Tx,
     audit::Entry,
-    clients::Client,
+    clients::{Client, ResourceServer},
     refresh::HomeToken,
     sessions::Session,
     users::{User, UserStatus},
@@ -42,6 +42,8 @@ pub(crate) struct Login {
     pub pending: Pending,
     pub session: Session,
     pub user: User,
+    /// Whom the token is for, where that is not ourselves.
+    pub audience: Option<ResourceServer>,
     /// The key that whoever asks has proven to hold.
     pub key: Option<ProvenKey>,
 }
@@ -87,13 +89,13 @@ impl Issuer {
         portion: Portion<'_>,
     ) -> Result<(Minted, Option<String>)> {
         let (now, jti) = (tx.now(), self.new_jti()?);
-        let Login { origin_hash, pending, session, user, key } = login;
+        let Login { origin_hash, pending, session, user, audience, key } = login;
         let kinds = [RelationshipKind::Manages, RelationshipKind::Trust];
         let can_enter =
             |kind: &RelationshipKind| user.roles.iter().any(|r| r.reach(*kind).is_some());
         let kinds: Vec<_> = kinds.into_iter().filter(can_enter).collect();
         let managed = tx.list_enterable(user.tenant, user.id, &kinds).await?;
-        let scope = home_scope(&portion.scope, user);
+        let scope = home_scope(&portion.scope, user, audience.as_ref());
         let signers = self.signers_in(tx).await?;
         let id_token = if scope.contains("openid") {
             let about = (pending, portion.nonce);
@@ -106,6 +108,7 @@ impl Issuer {
         let home = Home {
             signers: &signers,
             client,
+            audience: audience.as_ref().map(|server| server.audience.as_str()),
             user,
             session,
             ends_at: portion.ends_at,
@@ -201,11 +204,13 @@ fn named(claims: &Requested) -> Result<Option<String>> {
     serde_json::to_string(claims).map(Some).map_err(|_| Error::Broken)
 }
 
-/// requested ∩ what the client may ask (checked before) ∩ what the user's roles give.
-fn home_scope(requested: &Scope, user: &User) -> Scope {
+/// requested ∩ what the client may ask (checked before) ∩ what the user's roles give; for somebody else than
+/// ourselves ∩ what that one understands.
+fn home_scope(requested: &Scope, user: &User, audience: Option<&ResourceServer>) -> Scope {
     requested.filtered(|permission| {
-        IDENTITY_SCOPES.contains(&permission)
-            || permission == crate::consents::SCOPE
-            || user.roles.iter().any(|role| role.home_scope().contains(&permission))
+        let is_given = permission == crate::consents::SCOPE
+            || user.roles.iter().any(|role| role.home_scope().contains(&permission));
+        let is_known = audience.is_none_or(|server| server.permissions.allows(permission));
+        IDENTITY_SCOPES.contains(&permission) || (is_given && is_known)
     })
 }

@@ -78,6 +78,7 @@ pub struct Secrets {
     principals: MacKey,
     forms: MacKey,
     nonces: MacKey,
+    user_codes: MacKey,
 }
 
 impl Secrets {
@@ -101,6 +102,7 @@ impl Secrets {
             principals: derive("delegated-principals"),
             forms: derive("forms"),
             nonces: derive("dpop-nonces"),
+            user_codes: derive("device-user-codes"),
         })
     }
 
@@ -122,6 +124,11 @@ impl Secrets {
     /// For the nonces that proofs of possession carry.
     pub(crate) const fn nonces(&self) -> &MacKey {
         &self.nonces
+    }
+
+    /// For the keyed hash of codes that people type off a device.
+    pub(crate) const fn user_codes(&self) -> &MacKey {
+        &self.user_codes
     }
 
     pub(crate) fn seal_pair(&self, kid: KeyId, pkcs8: &[u8]) -> Result<Vec<u8>> {

@@ -1,11 +1,11 @@
 //! The choke point: the only file that signs an access token. Each kind takes what only its own
 //! checked path can give.
 
-use procura_domain::{Mandate, UserRole};
+use procura_domain::{Mandate, UserRole, permission::LIST_TENANTS};
 use procura_store::{clients::Client, sessions::Session, users::User};
 use procura_token::{
-    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantId, Ts,
-    UserId, jws::ACCESS_TOKEN_TYPE,
+    AccessClaims, Act, DelegatedPrincipalId, DelegationId, Purpose, Scope, Seq, TenantDelegation,
+    TenantId, Ts, UserId, jws::ACCESS_TOKEN_TYPE,
 };
 use serde_json::{Map, json};
 
@@ -37,6 +37,8 @@ pub struct Minted {
 pub(crate) struct Home<'a> {
     pub signers: &'a Signers,
     pub client: &'a Client,
+    /// Whom it is for, where that is not ourselves.
+    pub audience: Option<&'a str>,
     pub user: &'a User,
     pub session: &'a Session,
     /// It lives no longer than what it comes from.
@@ -58,6 +60,7 @@ pub(crate) struct Delegated<'a> {
     pub mandate: Mandate,
     pub delegation: DelegationId,
     pub purpose: Option<Purpose>,
+    pub details: Vec<TenantDelegation>,
     pub key: Option<&'a ProvenKey>,
     pub rvs: Seq,
     pub jti: String,
@@ -94,7 +97,9 @@ impl Issuer {
         let ends = [Some(home.ends_at), home.user.ends_at];
         let end = ends.into_iter().flatten().fold(now.plus_secs(settings.home_ttl_secs), Ts::min);
         let user = home.user;
-        let is_overage = home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
+        // Who a partner's customers are is told to others only where that is what they are asked about.
+        let is_listed = home.audience.is_none() || home.scope.contains(LIST_TENANTS);
+        let is_overage = is_listed && home.managed.len() > MANAGED_TENANTS_IN_TOKEN;
         let manages =
             user.roles.iter().any(|role| role.is_partner_role()) || !home.managed.is_empty();
         let (client, key, rvs, jti) = (home.client, home.key, home.rvs, home.jti);
@@ -104,13 +109,14 @@ impl Issuer {
             || json!({"endpoint": format!("{}/api/v1/partner/customers", settings.issuer)});
         let claims = AccessClaims {
             sub: user.id.to_string(),
+            aud: home.audience.unwrap_or(&settings.issuer).to_owned(),
             partner_id: manages.then_some(user.tenant),
             managed_tenant_count: is_overage
                 .then(|| u64::try_from(home.managed.len()).unwrap_or_default()),
             claim_names: is_overage
                 .then(|| Map::from_iter([("managed_tenant_ids".into(), json!("managed"))])),
             claim_sources: is_overage.then(|| Map::from_iter([("managed".into(), source())])),
-            managed_tenant_ids: (manages && !is_overage).then_some(home.managed),
+            managed_tenant_ids: (manages && is_listed && !is_overage).then_some(home.managed),
             sid: Some(home.session.id),
             roles: words(&user.roles),
             auth_time: Some(home.session.auth_time.secs()),
@@ -149,6 +155,7 @@ impl Issuer {
             acr: d.subject.acr.clone(),
             amr: d.subject.amr.clone(),
             purpose: d.purpose,
+            authorization_details: d.details,
             scope: d.mandate.scope,
             ..self.bare(common, now)
         };
@@ -205,6 +212,7 @@ impl Issuer {
             amr: Vec::new(),
             idp: None,
             purpose: None,
+            authorization_details: Vec::new(),
             cnf: ProvenKey::confirmation(key),
             rvs,
         }

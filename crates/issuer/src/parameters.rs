@@ -38,6 +38,10 @@ pub struct Parameters<'a> {
     pub claims: Option<&'a str>,
     /// `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
     pub response_mode: Option<&'a str>,
+    /// `resource` (RFC 8707 §2); several with blanks between them.
+    pub resource: Option<&'a str>,
+    /// `authorization_details` (RFC 9396 §2).
+    pub authorization_details: Option<&'a str>,
     /// `dpop_jkt` (RFC 9449 §10).
     pub dpop_jkt: Option<&'a str>,
     /// How the request came.
@@ -63,6 +67,7 @@ impl Parameters<'_> {
             self.id_token_hint,
             self.claims,
             self.response_mode,
+            self.resource,
             self.dpop_jkt,
         ]
         .into_iter()

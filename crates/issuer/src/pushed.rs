@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Error, Issuer, Result, assertion::algorithms, authorize::Parameters, environment::fingerprint,
-    identity::can_sign_for, jarm,
+    Error, Issuer, Result, assertion::algorithms, authorize::Parameters, device::Waiting,
+    environment::fingerprint, identity::can_sign_for, jarm,
 };
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
@@ -54,6 +54,12 @@ pub struct Terms {
     /// The hash of the URI under which it was pushed: that is answered once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// The resource servers that the tokens are for; none: for ourselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// The device for which it is answered (RFC 8628): nobody is redirected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Waiting>,
 }
 
 impl Terms {
@@ -79,6 +85,8 @@ impl Terms {
                 Way::Pushed(hash) => Some(hash.to_owned()),
                 Way::Plain | Way::Pushing => None,
             },
+            resources: Vec::new(),
+            device: None,
         })
     }
 }
@@ -224,6 +232,11 @@ fn parameter((name, value): (String, Value)) -> Option<(String, String)> {
     match value {
         Value::Null => None,
         Value::String(text) => Some((name, text)),
+        Value::Array(uris) if name == "resource" && uris.iter().all(Value::is_string) => {
+            // The one parameter that may come several times; no URI has a blank in it.
+            let uris: Vec<_> = uris.iter().filter_map(Value::as_str).collect();
+            Some((name, uris.join(" ")))
+        }
         other => Some((name, other.to_string())),
     }
 }

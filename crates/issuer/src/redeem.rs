@@ -26,12 +26,15 @@ pub struct Redemption<'a> {
     pub redirect_uri: &'a str,
     /// The PKCE verifier.
     pub code_verifier: Option<&'a str>,
+    /// One of the resources that were agreed on, where the client says which (RFC 8707 §2.2).
+    pub resource: Option<&'a str>,
     /// The key that whoever sends it has proven to hold.
     pub key: Option<&'a ProvenKey>,
 }
 
 /// Why a code gives nothing.
 struct Unredeemed {
+    error: Error,
     reason: &'static str,
     /// Whether it takes something back.
     is_taking_back: bool,
@@ -66,7 +69,7 @@ impl Issuer {
         }
         match self.check_code(&mut tx, client, asked, &code_hash).await? {
             Ok(login) => self.give(tx, client, login, via).await,
-            Err(Unredeemed { reason, is_taking_back }) => {
+            Err(Unredeemed { error, reason, is_taking_back }) => {
                 // A replayed code takes back what it gave, whoever brings it; the next time there is
                 // nothing left to take.
                 if !is_taking_back {
@@ -75,7 +78,7 @@ impl Issuer {
                 let entry = self.issue_entry(client, "refused", Some(reason), via)?;
                 tx.audit(entry);
                 tx.commit().await?;
-                Err(Error::BadGrant)
+                Err(error)
             }
         }
     }
@@ -87,7 +90,8 @@ impl Issuer {
         asked: Redemption<'_>,
         code_hash: &str,
     ) -> Result<Result<Login, Unredeemed>> {
-        let refuse = |reason| Ok(Err(Unredeemed { reason, is_taking_back: false }));
+        let no = |error, reason| Ok(Err(Unredeemed { error, reason, is_taking_back: false }));
+        let refuse = |reason| no(Error::BadGrant, reason);
         let Some(code) = tx.find_code(code_hash).await? else { return refuse("code_unknown") };
         if code.client != client.id {
             return refuse("code_of_another_client");
@@ -97,7 +101,8 @@ impl Issuer {
             // was exchanged from it (RFC 6749 §4.1.2).
             let of = (code.session, &code.client);
             let is_taking_back = take_back(tx, code_hash, of, CODE_REPLAYED).await?;
-            return Ok(Err(Unredeemed { reason: CODE_REPLAYED, is_taking_back }));
+            let (error, reason) = (Error::BadGrant, CODE_REPLAYED);
+            return Ok(Err(Unredeemed { error, reason, is_taking_back }));
         }
         let mut pending: Pending =
             serde_json::from_str(&code.grant_json).map_err(|_| Error::Broken)?;
@@ -138,28 +143,45 @@ impl Issuer {
         if agreed.is_none_or(|agreed| !pending.agreement().is_subset(&agreed)) {
             return refuse("consent_withdrawn");
         }
+        let audience = match self.audience_of(tx, client, &pending, asked.resource).await {
+            Ok(audience) => audience,
+            Err(error @ Error::Refused(_)) => return no(error, error.code()),
+            Err(other) => return Err(other),
+        };
         let (origin_hash, key) = (code_hash.to_owned(), asked.key.cloned());
-        Ok(Ok(Login { origin_hash, pending, session, user, key }))
+        Ok(Ok(Login { origin_hash, pending, session, user, audience, key }))
     }
 
     async fn give(&self, mut tx: Tx, client: &Client, login: Login, via: &Via) -> Result<Given> {
-        let Login { pending, session, .. } = &login;
+        let given = self.give_first(&mut tx, client, &login, via).await?;
+        if !tx.redeem_code(&login.origin_hash, &given.token.jti).await? {
+            return Err(Error::BadGrant);
+        }
+        tx.commit().await?;
+        self.count_given(&given);
+        Ok(given)
+    }
+
+    /// What a login gives the client the first time, with its audit entry. It counts when the transaction
+    /// is committed.
+    pub(crate) async fn give_first(
+        &self,
+        tx: &mut Tx,
+        client: &Client,
+        login: &Login,
+        via: &Via,
+    ) -> Result<Given> {
+        let Login { pending, session, .. } = login;
         let portion = Portion {
             scope: pending.scope.clone(),
             ends_at: session.expires_at,
             nonce: pending.nonce.as_deref(),
         };
-        let (token, id_token) = self.give_home(&mut tx, client, &login, portion).await?;
-        if !tx.redeem_code(&login.origin_hash, &token.jti).await? {
-            return Err(Error::BadGrant);
-        }
-        let refresh_token = self.begin_family(&mut tx, client, &login).await?;
+        let (token, id_token) = self.give_home(tx, client, login, portion).await?;
+        let refresh_token = self.begin_family(tx, client, login).await?;
         let entry = self.issue_entry(client, "ok", None, via)?;
         tx.audit(Self::given_entry(entry, &login.user, &token));
-        tx.commit().await?;
-        let given = Given { token, id_token, refresh_token };
-        self.count_given(&given);
-        Ok(given)
+        Ok(Given { token, id_token, refresh_token })
     }
 
     pub(crate) fn issue_entry(

@@ -34,6 +34,8 @@ pub struct Refreshing<'a> {
     pub token: &'a str,
     /// Less than was agreed, where the client wants less this time.
     pub scope: Option<Scope>,
+    /// One of the resources that were agreed on, where the client says which (RFC 8707 §2.2).
+    pub resource: Option<&'a str>,
     /// The key that whoever sends it has proven to hold.
     pub key: Option<&'a ProvenKey>,
 }
@@ -143,8 +145,13 @@ impl Issuer {
         }
         // What was taken from the client since is not in it any more.
         let scope = wanted.filtered(|permission| client.scope.contains(permission));
+        let audience = match self.audience_of(tx, client, &pending, asked.resource).await {
+            Ok(audience) => audience,
+            Err(error @ Error::Refused(_)) => return Ok(Err((error, error.code()))),
+            Err(other) => return Err(other),
+        };
         let (origin_hash, key) = (family.origin_hash.clone(), asked.key.cloned());
-        let login = Login { origin_hash, pending, session, user, key };
+        let login = Login { origin_hash, pending, session, user, audience, key };
         Ok(Ok(Renewal { login, family, scope }))
     }
 

@@ -345,6 +345,7 @@ pub(crate) async fn end_what_it_holds(
         ended += 1;
     }
     tx.void_codes_of(id).await?;
+    tx.void_device_codes_of(id).await?;
     tx.end_families_of(id).await?;
     tx.revoke(&Key::Client(id), cause);
     Ok(ended)

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// The metadata document is one `json!` with many members.
+#![recursion_limit = "256"]
 
 mod access_request_commands;
 mod api;

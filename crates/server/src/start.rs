@@ -268,6 +268,7 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         let forgotten = forgotten.and(issuer.store().forget_used_values(now).await);
         let forgotten = forgotten.and(issuer.store().forget_pushed_requests(now).await);
         let forgotten = forgotten.and(issuer.store().forget_access_requests(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_device_codes(now).await);
         let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
         let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
         if let Err(error) = forgotten {

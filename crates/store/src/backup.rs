@@ -103,6 +103,7 @@ pub const LEFT_OUT: &[&str] = &[
     "interactions",
     "authorization_codes",
     "delegation_sources",
+    "device_codes",
     "head",
     "home_tokens",
     "logout_notices",

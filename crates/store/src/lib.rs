@@ -8,6 +8,7 @@ pub mod clients;
 pub mod codes;
 mod connect;
 pub mod delegations;
+pub mod device;
 mod error;
 mod facts;
 pub mod invitations;

@@ -38,6 +38,20 @@ pub struct Act {
     pub tenant: TenantId,
 }
 
+/// Authorization details (RFC 9396 §2) of the one type that we know: what may be done in a customer's tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantDelegation {
+    /// Always `tenant_delegation`.
+    pub r#type: String,
+    /// The customer's tenant.
+    pub tenant: TenantId,
+    /// The one resource server.
+    pub locations: Vec<String>,
+    /// What may be done: what the scope says, one by one.
+    pub actions: Vec<String>,
+}
+
 /// Confirmation (RFC 7800) by a key of the client's. A token with any other kind is malformed here, so that
 /// a binding that we do not know is never overlooked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +133,9 @@ pub struct AccessClaims {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub purpose: Option<Purpose>,
+    /// What the scope permits, in detail, where it was asked for so; only in delegated tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub authorization_details: Vec<TenantDelegation>,
     /// The key that the token is bound to. A token that carries one is not a bearer token.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cnf: Option<Confirmation>,
@@ -161,6 +178,9 @@ impl AccessClaims {
     /// another kind. Such a token must be refused.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
+        if self.act.is_none() && !self.authorization_details.is_empty() {
+            return None;
+        }
         match (self.audit_actor_tenant, &self.act, self.dlg, self.rel) {
             (Some(actor_tenant), Some(act), Some(delegation), Some(relationship)) => {
                 let is_coherent = actor_tenant == act.tenant
@@ -171,7 +191,8 @@ impl AccessClaims {
                     && self.partner_id.is_none()
                     && self.managed_tenant_ids.as_deref() == Some(&[self.tenant])
                     && self.managed_tenant_count.is_none()
-                    && self.claim_names.is_none();
+                    && self.claim_names.is_none()
+                    && self.authorization_details.iter().all(|detail| detail.tenant == self.tenant);
                 is_coherent.then_some(Kind::Delegated(Delegated {
                     principal: self.sub.parse().ok()?,
                     actor: act.sub,

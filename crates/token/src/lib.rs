@@ -14,7 +14,7 @@ pub mod signing;
 pub mod statement;
 pub mod time;
 
-pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose};
+pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose, TenantDelegation};
 pub use foreign::ForeignKeys;
 pub use ids::{
     AccessRequestId, AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId,

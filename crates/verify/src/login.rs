@@ -62,6 +62,7 @@ mod tests {
 
     fn claims(acr: Option<&str>, auth_time: Option<i64>) -> AccessClaims {
         AccessClaims {
+            authorization_details: Vec::new(),
             iss: "https://auth.example.com".to_owned(),
             sub: "cli_a".to_owned(),
             aud: "https://api.example.com".to_owned(),

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::{
     PAT, READ_BILLING, at, credentials, http,
     relying_party::{ask, register},
+    rfc8628::DEVICE,
     send,
 };
 
@@ -50,6 +51,8 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("invitation", "200", "400"),
     ("partner code", "201", "404 not_found"),
     ("hint", "left", "asked"),
+    ("device code", "400 authorization_pending", "400 invalid_grant"),
+    ("user code", "303", "400"),
 ];
 
 /// What belongs where, in the order in which it is tried at the end: what ends a login comes last.
@@ -74,6 +77,8 @@ const OWN: &[(&str, &str)] = &[
     ("session", "session"),
     ("invitation", "invitation"),
     ("partner code", "partner code"),
+    ("device code", "device code"),
+    ("user code", "user code"),
     ("ID token", "hint"),
 ];
 
@@ -141,6 +146,7 @@ impl World {
         let software = house.software(Profile::Oauth21, |client| {
             client.registration.userinfo_signed_response_alg = Some(Algorithm::Es256);
             client.registration.backchannel_logout_uri = Some(receiver);
+            client.grant_types.insert(DEVICE.to_owned());
         });
         let software = software.await;
         let environment = vec![("PROCURA__TOKENS__IS_DPOP_NONCE_REQUIRED", "true".to_owned())];
@@ -177,6 +183,10 @@ impl World {
                 software.post_bare("/oauth2/token", &form, &[]).await
             }
             "proof" => software.post("/oauth2/token", &[GRANT], &[value]).await,
+            "device code" => {
+                let form = [("grant_type", DEVICE), ("device_code", value)];
+                software.post("/oauth2/token", &form, &[]).await
+            }
             "nonce" => {
                 let there = &self.nonces.1;
                 let claims = proof_claims("POST", &there.uri("/oauth2/token"));
@@ -220,6 +230,12 @@ impl World {
                 let request = request.header(COOKIE, format!("procura-session={value}"));
                 let is_somebody = send(request).await.text.contains("logout-confirm");
                 return yes(is_somebody, ["somebody", "nobody"]);
+            }
+            "user code" => {
+                let visitor = house.visitor();
+                let page = visitor.visit("/device").await;
+                let typed = form(&page.expect(200).text, "device-form").with("user_code", value);
+                visitor.submit(&typed).await
             }
             "invitation" => house.visitor().visit(&page("/invitation", "token")).await,
             "partner code" => {
@@ -311,7 +327,10 @@ impl World {
         let admin = made.expect(201).json()["admin"]["id"].as_str().unwrap().to_owned();
         let mail = house.data().join(format!("mail/invitation-{admin}.eml"));
         let mail = std::fs::read_to_string(mail).unwrap();
+        let device = software.post("/oauth2/device_authorization", &[], &[]).await;
         let values = vec![
+            ("device code", device.expect(200).string("device_code")),
+            ("user code", device.string("user_code")),
             ("code", code),
             ("refresh token", self.refresh_token().await),
             ("assertion", software.assertion()),

@@ -65,6 +65,7 @@ const COMMON: &[&str] = &[
     "audit_checkpoints",
     "authorization_codes",
     "consents",
+    "device_codes",
     "head",
     "home_tokens",
     "interactions",

@@ -115,7 +115,9 @@ impl From<Error> for Problem {
             | Error::StepUp { .. } => Self::UNAUTHENTICATED,
             Error::Invalid(about) => Self::invalid(about),
             Error::Unfit(fault) => Self { detail: Some(fault.why), ..Self::invalid(fault.member) },
-            Error::BadGrant | Error::BadScope | Error::GrantNotAllowed => Self::invalid("request"),
+            Error::BadGrant | Error::Device(_) | Error::BadScope | Error::GrantNotAllowed => {
+                Self::invalid("request")
+            }
             Error::Forbidden | Error::Refused(_) => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this here.")
             }

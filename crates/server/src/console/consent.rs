@@ -7,15 +7,17 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use procura_issuer::{
-    Error,
+    Error, Via,
     authorize::{Next, Shown},
 };
 use procura_store::{sessions::Session, users::User};
 
 use crate::{
     app::App,
+    around::From,
     console::{
         cookies::{Cookies, form_token, is_own_form},
+        device,
         login::pending,
         page,
     },
@@ -31,6 +33,8 @@ struct ConsentPage<'a> {
     user_name: &'a str,
     email: &'a str,
     permissions: Vec<&'static str>,
+    /// What the device must show, where a device asks.
+    user_code: Option<&'a str>,
     interaction: String,
     form_token: String,
 }
@@ -63,6 +67,7 @@ async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respons
         user_name: &user.name,
         email: &user.email,
         permissions: in_plain_words(&shown),
+        user_code: shown.pending.terms.device.as_ref().map(|device| device.user_code.as_str()),
         interaction: shown.id.to_string(),
         form_token: form_token(app, &purpose(&shown, &session), &browser),
     };
@@ -73,17 +78,23 @@ async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respons
 /// By POST.
 pub async fn submit(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     form: Result<Form, crate::oauth::error::OAuthError>,
 ) -> Response {
     let Ok(form) = form else { return page::error("invalid_request") };
-    match try_submit(&app, &headers, &form).await {
+    match try_submit(&app, &via, &headers, &form).await {
         Ok(response) => response,
         Err(error) => page::of(error),
     }
 }
 
-async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Response, Error> {
+async fn try_submit(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Response, Error> {
     let (shown, browser) = pending(app, headers, form).await?;
     let session = session(app, headers, &shown).await?.ok_or(Error::Unauthenticated)?;
     let purpose = purpose(&shown, &session);
@@ -95,6 +106,10 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respo
         Some("deny") => false,
         _ => return Err(Error::Invalid("decision")),
     };
+    if shown.pending.terms.device.is_some() {
+        app.issuer().answer_device(&shown, &session, is_allowed, via).await?;
+        return Ok(device::answered(is_allowed));
+    }
     let answer = app.issuer().answer(&shown, &session, is_allowed).await?;
     go(app, &Next::Client(answer)).await
 }

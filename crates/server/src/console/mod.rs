@@ -3,6 +3,7 @@
 
 pub mod consent;
 pub mod cookies;
+pub mod device;
 pub mod invitation;
 pub mod login;
 pub mod logout;

@@ -93,6 +93,8 @@ pub(crate) fn parameters(form: &Form) -> Parameters<'_> {
         login_hint: form.get("login_hint"),
         id_token_hint: form.get("id_token_hint"),
         claims: form.get("claims"),
+        resource: form.get("resource"),
+        authorization_details: form.get("authorization_details"),
         dpop_jkt: form.get("dpop_jkt"),
         response_mode: form.get("response_mode"),
         ..Parameters::default()

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use procura_domain::refusal::Class;
-use procura_issuer::Error;
+use procura_issuer::{Error, device::Unready};
 use serde_json::json;
 
 /// An error of an OAuth endpoint.
@@ -48,10 +48,18 @@ impl OAuthError {
         "unsupported_grant_type",
         "The grant type is not supported.",
     );
-    const TARGET: Self = Self::new(
+    /// A resource server that is not there for whoever asks (RFC 8707 §2).
+    pub const TARGET: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "invalid_target",
         "The requested target is not available.",
+    );
+    /// Details that are not of a known type, malformed, contradicted by parameters, or in a wrong place
+    /// (RFC 9396 §5).
+    pub const DETAILS: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_authorization_details",
+        "authorization_details is not valid, or not accepted here.",
     );
     /// Storage is slow or full, or the answer took too long.
     pub const UNAVAILABLE: Self = Self {
@@ -97,6 +105,19 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, code, "The authorization request is not valid.")
     }
 
+    /// What a device hears until it has its tokens (RFC 8628 §3.5).
+    const fn device(unready: Unready) -> Self {
+        let (code, description) = match unready {
+            Unready::Pending => {
+                ("authorization_pending", "Nobody has answered for this device yet.")
+            }
+            Unready::TooFast => ("slow_down", "Too soon: wait 5 seconds more from now on."),
+            Unready::Denied => ("access_denied", "The person said no to this device."),
+            Unready::Expired => ("expired_token", "Nobody answered for this device in time."),
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, description)
+    }
+
     /// A parameter is missing.
     #[must_use]
     pub const fn missing(parameter: &'static str) -> Self {
@@ -130,6 +151,7 @@ const fn text_for(parameter: &'static str) -> &'static str {
     match parameter.as_bytes() {
         b"grant_type" => "grant_type is missing or not valid.",
         b"code" => "code is missing or not valid.",
+        b"device_code" => "device_code is missing or not valid.",
         b"refresh_token" => "refresh_token is missing or not valid.",
         b"redirect_uri" => "redirect_uri is missing or not valid.",
         b"request_uri" => "request_uri is not accepted here.",
@@ -179,6 +201,7 @@ impl From<Error> for OAuthError {
                 bad("unauthorized_client", "The client may not use this grant type.")
             }
             Error::BadGrant => bad("invalid_grant", "The grant is not valid."),
+            Error::Device(unready) => Self::device(unready),
             Error::BadScope => scope,
             Error::Invalid(parameter) => Self::missing(parameter),
             Error::Forbidden

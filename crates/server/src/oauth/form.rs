@@ -1,4 +1,5 @@
-//! A form, parsed once: `application/x-www-form-urlencoded`, no parameter twice (RFC 6749 §3.2).
+//! A form, parsed once: `application/x-www-form-urlencoded`, no parameter twice (RFC 6749 §3.2), except the
+//! one that may come several times (RFC 8707 §2).
 
 use std::collections::BTreeMap;
 
@@ -30,25 +31,32 @@ struct Parameter {
 
 /// More parameters than this are no honest request.
 const MAX_PARAMETERS: usize = 64;
+/// May come several times. The values are put together with blanks between them: no URI has one.
+const REPEATABLE: &str = "resource";
 
 impl Form {
     /// Parses the text of a form or a query.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
         let mut form =
             Self { text: String::with_capacity(text.len()), parameters: Vec::with_capacity(16) };
+        let (mut several, mut count) = (String::new(), 0);
         for (name, value) in url::form_urlencoded::parse(text) {
+            count += 1;
+            if count > MAX_PARAMETERS {
+                return Err(OAuthError::invalid("There are too many parameters."));
+            }
+            if name == REPEATABLE {
+                let joint = if several.is_empty() { "" } else { " " };
+                several.extend([joint, value.as_ref()]);
+                continue;
+            }
             if form.iter().any(|(known, _)| known == name) {
                 return Err(OAuthError::invalid("A parameter came more than once."));
             }
-            if form.parameters.len() >= MAX_PARAMETERS {
-                return Err(OAuthError::invalid("There are too many parameters."));
-            }
-            let start = form.text.len();
-            form.text.push_str(&name);
-            form.text.push_str(&value);
-            let parameter =
-                Parameter { name: start, value: start + name.len(), end: form.text.len() };
-            form.parameters.push(parameter);
+            form.push(&name, &value);
+        }
+        if !several.is_empty() {
+            form.push(REPEATABLE, several.trim_end());
         }
         // Bytes that are no UTF-8 come out as U+FFFD, which no parameter of ours may contain.
         if form.text.contains('\u{fffd}') {
@@ -58,6 +66,14 @@ impl Form {
             return Err(OAuthError::invalid("A parameter contains NUL."));
         }
         Ok(form)
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.text.push_str(value);
+        let end = self.text.len();
+        self.parameters.push(Parameter { name: start, value: start + name.len(), end });
     }
 
     /// The parameters that a client has sent in another form, under the same rules.
@@ -126,6 +142,14 @@ mod tests {
         assert!(Form::parse(b"a=1&a=1").is_err());
         assert!(Form::parse(b"a=1&%61=2").is_err());
         assert!(Form::parse(b"a=&a=1").is_err());
+    }
+
+    #[test]
+    fn resources_may_be_several() {
+        let form = Form::parse(b"resource=a%3Ax&b=1&resource=&resource=b%3Ay").unwrap();
+        assert_eq!((form.get("resource"), form.get("b")), (Some("a:x  b:y"), Some("1")));
+        assert_eq!(Form::parse(b"resource=&resource=").unwrap().get("resource"), None);
+        assert!(Form::parse("resource=a&".repeat(65).as_bytes()).is_err());
     }
 
     #[test]

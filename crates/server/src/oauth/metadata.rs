@@ -8,7 +8,7 @@ use axum::{
 };
 use procura_issuer::{
     authorize::ResponseMode,
-    client_credentials, consents, exchange, prompt, redeem, refresh,
+    client_credentials, consents, details, device, exchange, prompt, redeem, refresh,
     requested::{CLAIMS, IDENTITY_SCOPES},
 };
 use procura_token::Jwks;
@@ -45,6 +45,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "token_endpoint": at("/oauth2/token"),
         "jwks_uri": at("/oauth2/jwks"),
         "pushed_authorization_request_endpoint": at("/oauth2/par"),
+        "device_authorization_endpoint": at("/oauth2/device_authorization"),
         "userinfo_endpoint": at("/oauth2/userinfo"),
         "introspection_endpoint": at("/oauth2/introspect"),
         "revocation_endpoint": at("/oauth2/revoke"),
@@ -54,7 +55,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(|(name, _)| name),
-        "grant_types_supported": [redeem::GRANT, refresh::GRANT, client_credentials::GRANT, exchange::GRANT],
+        "grant_types_supported": [redeem::GRANT, refresh::GRANT, client_credentials::GRANT, exchange::GRANT, device::GRANT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": OWN_ALGS,
         "userinfo_signing_alg_values_supported": OWN_ALGS,
@@ -78,6 +79,7 @@ pub(crate) fn document(issuer: &str) -> Value {
         "request_object_signing_alg_values_supported": FOREIGN_ALGS,
         "request_uri_parameter_supported": false,
         "protected_resources": [issuer],
+        "authorization_details_types_supported": [details::TYPE],
         "tenant_delegation_supported": true,
         "revocation_feed_endpoint": at("/revocations/stream"),
         "revocation_snapshot_endpoint": at("/revocations/snapshot"),

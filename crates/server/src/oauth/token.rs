@@ -10,6 +10,8 @@ use axum::{
 };
 use procura_issuer::{
     Minted, Via, client_credentials,
+    details::Details,
+    device::{self, Polling},
     dpop::ProvenKey,
     exchange::{self, Request},
     home::Given,
@@ -17,7 +19,7 @@ use procura_issuer::{
     refresh::{self, Refreshing},
 };
 use procura_store::clients::Client;
-use procura_token::{DelegationId, Purpose, Scope, TenantId};
+use procura_token::{DelegationId, Purpose, Scope, TenantDelegation, TenantId};
 use serde::Serialize;
 
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
     oauth::{client_auth, dpop, error::OAuthError, form::Form},
 };
 
+const DETAILS: &str = "authorization_details";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The longest `purpose` and `purpose_ref`.
 const MAX_PURPOSE: (usize, usize) = (64, 128);
@@ -70,10 +73,14 @@ async fn try_token(
         }
     };
     let asks = Asks { client: &client, form: &form, key, via };
+    let is_detailed = form.get(DETAILS).is_some();
     let answer = match grant {
         Some(exchange::GRANT) => by_exchange(app, &asks).await,
+        // What only an exchange can grant is not overlooked elsewhere.
+        Some(_) if is_detailed => Err(OAuthError::DETAILS.into()),
         Some(redeem::GRANT) => by_code(app, &asks).await,
         Some(refresh::GRANT) => by_refresh(app, &asks).await,
+        Some(device::GRANT) => by_device(app, &asks).await,
         Some(client_credentials::GRANT) => by_client(app, &asks).await,
         Some(_) => Err(OAuthError::GRANT_TYPE.into()),
         None => Err(OAuthError::missing("grant_type").into()),
@@ -122,6 +129,7 @@ async fn by_exchange(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
         tenant: Some(granted.tenant),
         delegation_id: Some(granted.delegation),
         delegation_expires_in: Some(granted.delegation_expires_in),
+        authorization_details: &granted.details,
         ..Answer::new(&granted.token)
     }))
 }
@@ -143,26 +151,50 @@ fn wish<'a>(asks: &Asks<'a>) -> Result<Request<'a>, OAuthError> {
     if tenant_id.len() > 64 || !tenant_id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(OAuthError::missing("tenant_id"));
     }
-    let audience = audience(form)?;
+    let details = details(asks)?;
+    let (audience, scope) = (audience(form)?, scope(form)?);
+    // What is said twice must be the same, except that the narrower one of two lists of permissions holds.
+    let (location, actions) = match &details {
+        Some(details) if details.tenant != tenant_id => return Err(OAuthError::DETAILS),
+        Some(details) => (details.location.as_deref(), details.actions.as_ref()),
+        None => (None, None),
+    };
+    if audience.zip(location).is_some_and(|(named, location)| named != location) {
+        return Err(OAuthError::DETAILS);
+    }
+    let audience = audience.map(ToOwned::to_owned).or(location.map(ToOwned::to_owned));
+    let scope = match (scope, actions) {
+        (Some(scope), Some(actions)) => Some(scope.filtered(|wanted| actions.contains(wanted))),
+        (scope, actions) => scope.or(actions.cloned()),
+    };
     Ok(Request {
         client: Arc::clone(asks.client),
         subject_token,
         tenant_id,
         audience,
-        scope: scope(form)?,
+        scope,
+        is_detailed: details.is_some(),
         purpose: purpose(form)?,
         key: asks.key.clone(),
         via: asks.via.clone(),
     })
 }
 
-/// `audience` or `resource`, never both: which one was meant is not ours to guess.
+/// What the request says in detail, if anything (RFC 9396).
+fn details(asks: &Asks<'_>) -> Result<Option<Details>, OAuthError> {
+    let read = |text| Details::read(text, asks.client).ok_or(OAuthError::DETAILS);
+    asks.form.get(DETAILS).map(read).transpose()
+}
+
+/// `audience` or `resource`, never both: which one was meant is not ours to guess. Nor several resources: a
+/// token is for one.
 fn audience(form: &Form) -> Result<Option<&str>, OAuthError> {
     match (form.get("audience"), form.get("resource")) {
         (Some(_), Some(_)) => Err(OAuthError::missing("audience")),
         (Some(text), _) | (_, Some(text)) if text.len() > 512 => {
             Err(OAuthError::missing("audience"))
         }
+        (None, Some(several)) if several.contains(' ') => Err(OAuthError::TARGET),
         (audience, resource) => Ok(audience.or(resource)),
     }
 }
@@ -195,6 +227,7 @@ async fn by_code(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
         code: form.require("code")?,
         redirect_uri: form.require("redirect_uri")?,
         code_verifier: form.get("code_verifier"),
+        resource: form.get("resource"),
         key: asks.key.as_ref(),
     };
     Ok(home_answer(&app.issuer().redeem(asks.client, redemption, asks.via).await?))
@@ -204,9 +237,19 @@ async fn by_refresh(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
     let asked = Refreshing {
         token: asks.form.require("refresh_token")?,
         scope: scope(asks.form)?,
+        resource: asks.form.get("resource"),
         key: asks.key.as_ref(),
     };
     Ok(home_answer(&app.issuer().refresh(asks.client, asked, asks.via).await?))
+}
+
+async fn by_device(app: &App, asks: &Asks<'_>) -> Result<Response, Refused> {
+    let polling = Polling {
+        code: asks.form.require("device_code")?,
+        resource: asks.form.get("resource"),
+        key: asks.key.as_ref(),
+    };
+    Ok(home_answer(&app.issuer().redeem_device(asks.client, polling, asks.via).await?))
 }
 
 fn home_answer(given: &Given) -> Response {
@@ -248,6 +291,8 @@ struct Answer<'a> {
     delegation_id: Option<DelegationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delegation_expires_in: Option<i64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    authorization_details: &'a [TenantDelegation],
 }
 
 impl<'a> Answer<'a> {
@@ -263,6 +308,7 @@ impl<'a> Answer<'a> {
             tenant: None,
             delegation_id: None,
             delegation_expires_in: None,
+            authorization_details: &[],
         }
     }
 }
