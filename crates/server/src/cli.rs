@@ -8,7 +8,8 @@ use crate::{
     audit, backup_commands as backup, client_commands as clients,
     config::Config,
     failure::Failure,
-    key_commands as keys, resource_server_commands as servers, seed,
+    identity_provider_commands as providers, key_commands as keys,
+    resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -34,6 +35,9 @@ enum Command {
     /// Look after resource servers: services that take tokens.
     #[command(subcommand)]
     ResourceServer(servers::Command),
+    /// Look after identity providers: by which logins of their own people of a tenant come in.
+    #[command(subcommand)]
+    IdentityProvider(providers::Command),
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -153,6 +157,7 @@ pub fn run() -> Result<(), Failure> {
         }
         Command::Client(command) => clients::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
+        Command::IdentityProvider(command) => providers::run(&command),
         Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)

@@ -87,6 +87,15 @@ pub const TABLES: &[Table] = &[
         "relationship_proposals",
         "relationship_id terms reason user_id proposed_at# expires_at#",
     ),
+    table(
+        "identity_providers",
+        "id tenant_id name idp issuer settings sealed version# created_at# removed_at#",
+    ),
+    table("identity_domains", "domain provider_id tenant_id"),
+    Table {
+        key_columns: 2,
+        ..table("identity_links", "provider_id subject user_id tenant_id created_at#")
+    },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
@@ -101,6 +110,7 @@ pub const LEFT_OUT: &[&str] = &[
     "refresh_families",
     "refresh_tokens",
     "session_clients",
+    "upstream_logins",
     "used_values",
     "verifiers",
 ];

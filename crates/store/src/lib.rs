@@ -9,6 +9,7 @@ mod connect;
 pub mod delegations;
 mod error;
 mod facts;
+pub mod identity_providers;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;

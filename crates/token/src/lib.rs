@@ -4,6 +4,7 @@ pub mod claims;
 pub mod crypto;
 pub mod dpop;
 pub mod foreign;
+pub mod id_token;
 pub mod ids;
 pub mod jwk;
 pub mod jws;
@@ -16,9 +17,10 @@ pub mod time;
 
 pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose};
 pub use foreign::ForeignKeys;
+pub use id_token::IdToken;
 pub use ids::{
-    AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId, RelationshipId,
-    SessionId, TenantId, UserId,
+    AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId, ProviderId,
+    RelationshipId, SessionId, TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::{Rejection, Shown};

@@ -23,6 +23,7 @@ mod rfc9449;
 mod rfc9449_resource;
 mod rfc9701;
 mod stream;
+mod upstream;
 
 use procura_tests::{Answer, House};
 use reqwest::{Client, RequestBuilder};

@@ -78,6 +78,7 @@ const COMMON: &[&str] = &[
     "session_clients",
     "signing_keys",
     "tenants",
+    "upstream_logins",
     "used_values",
     "verifiers",
 ];
