@@ -1,8 +1,8 @@
-//! What is kept of a provider outlives another master key and a restore: our secret there, and the links.
+//! What is kept of a provider outlives another master key and a restore, and all nodes go by the same.
 
 use std::fs;
 
-use procura_tests::{Ended, House, HouseOptions, Scratch, claims};
+use procura_tests::{Ended, House, HouseOptions, Postgres, Scratch, claims};
 use serde_json::json;
 
 use super::{Journey, SAM, TOM, add, link, own, provider::Provider};
@@ -50,4 +50,33 @@ async fn a_provider_outlives_another_master_key_and_a_restore() {
     done(&house.command(&["restore", "--from", backup.to_str().unwrap()]));
     house.start_again();
     logs_in(&house, &provider).await;
+}
+
+#[tokio::test]
+async fn what_one_node_began_another_ends_and_once_is_once_on_both() {
+    let provider = Provider::start().await;
+    let database = Some(Postgres::shared().database());
+    let house = House::start_with(HouseOptions { database, ..super::options() });
+    let node = house.another_node();
+    let tom = house.log_in(TOM).await;
+    let registered = add(&house, &tom, &own(&provider.issuer)).await;
+    link(&tom, &registered, "s-1", house.user(SAM)).await;
+
+    let journey = Journey::to(&house, "northwind/own").await;
+    provider.knows(&journey, "s-1", &json!({}));
+    let at_node = |journey: &Journey| {
+        let (uri, state) = (journey.sent("redirect_uri").unwrap(), journey.sent("state").unwrap());
+        let uri = uri.replace(house.issuer(), node.url());
+        format!("{uri}?state={state}&code=a-code&iss={}", provider.issuer)
+    };
+    let back = journey.browser.visit(&at_node(&journey)).await;
+    journey.tokens(&back).await;
+    journey.back(&[("code", "a-code"), ("iss", &provider.issuer)]).await.expect(400);
+
+    // Switched off here, it is off there, whatever that node remembers.
+    let journey = Journey::to(&house, "northwind/own").await;
+    provider.knows(&journey, "s-1", &json!({}));
+    tom.patch(&super::path(&registered), &json!({ "is_enabled": false })).await.expect(200);
+    let late = journey.browser.visit(&at_node(&journey)).await;
+    super::message(late.expect(400));
 }
