@@ -97,6 +97,12 @@ impl Caller {
         self.administer(tenant)
     }
 
+    /// Look after the identity providers of a tenant, and whom they log in as whom. Never a partner's.
+    pub fn administer_identity_providers(&self, tenant: TenantId) -> Result<Permit, Denied> {
+        // The same order as with clients: whoever is both has the operator's hand.
+        self.administer_clients(tenant)
+    }
+
     /// Look after what belongs to no tenant alone, such as resource servers.
     pub fn operate(&self) -> Result<Permit, Denied> {
         if self.is(UserRole::SuperAdmin) {

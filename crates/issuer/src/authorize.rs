@@ -52,6 +52,9 @@ pub struct Pending {
     pub challenge: Option<String>,
     /// `prompt=login`, `max_age`: a login from before this is not enough.
     pub login_since: Option<Ts>,
+    /// `prompt=login`: said again to whoever logs the person in for us.
+    #[serde(default)]
+    pub must_log_in: bool,
     /// `id_token_hint`: nobody else may answer.
     pub subject: Option<String>,
     /// `prompt=consent`: a remembered consent is not enough.
@@ -257,6 +260,7 @@ impl Issuer {
             claims: claims.requested,
             challenge,
             login_since: login_since(now, prompt.must_log_in, max_age),
+            must_log_in: prompt.must_log_in,
             subject: hinted.or(claims.subject),
             must_consent: prompt.must_consent,
             login_hint: p.login_hint.map(ToOwned::to_owned),

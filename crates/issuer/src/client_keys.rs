@@ -2,6 +2,7 @@
 //! dead costs only the client that named it.
 
 use std::{
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,9 +28,9 @@ const COOL_DOWN: Duration = Duration::from_secs(10);
 /// A request waits no longer for a fetch. The fetch goes on, and the next request has it.
 const WAIT: Duration = Duration::from_millis(2500);
 
-/// Documents of clients, fetched by URL and parsed once.
-pub struct Documents<T> {
-    entries: Cache<(ClientId, String), Arc<Entry<T>>>,
+/// Documents of clients, or of whoever else registered a URL; fetched and parsed once.
+pub struct Documents<T, O = ClientId> {
+    entries: Cache<(O, String), Arc<Entry<T>>>,
     parse: fn(&Value) -> Option<T>,
 }
 
@@ -47,23 +48,23 @@ struct State<T> {
     is_running: bool,
 }
 
-impl<T: Send + Sync + 'static> Documents<T> {
+impl<T: Send + Sync + 'static, O: Clone + Eq + Hash> Documents<T, O> {
     /// None yet. `parse` answers `None` where the JSON is no such document.
     #[must_use]
     pub fn new(parse: fn(&Value) -> Option<T>) -> Self {
         Self { entries: Cache::new(MAX_DOCUMENTS), parse }
     }
 
-    /// The document of this client at this URL; `None` where there is none to be had. A document that does
+    /// The document of this owner at this URL; `None` where there is none to be had. A document that does
     /// not suit, for example because it lacks a key, is fetched again, at most once in ten seconds; what
     /// comes then is answered whether it suits or not.
     pub async fn find(
         &self,
         outbound: &Outbound,
-        (client, url): (&ClientId, &str),
+        (owner, url): (&O, &str),
         suits: impl Fn(&T) -> bool,
     ) -> Option<Arc<T>> {
-        let entry = self.entry(client, url);
+        let entry = self.entry(owner, url);
         // Before the look, so that an end that comes in between is not missed.
         let mut finished = entry.finished.subscribe();
         if let Some(document) = entry.younger_than(FRESH).filter(|document| suits(document)) {
@@ -84,8 +85,8 @@ impl<T: Send + Sync + 'static> Documents<T> {
         entry.younger_than(STALE)
     }
 
-    fn entry(&self, client: &ClientId, url: &str) -> Arc<Entry<T>> {
-        let made = self.entries.get_or_insert_with(&(client.clone(), url.to_owned()), || {
+    fn entry(&self, owner: &O, url: &str) -> Arc<Entry<T>> {
+        let made = self.entries.get_or_insert_with(&(owner.clone(), url.to_owned()), || {
             let state = State { document: None, last_start: None, is_running: false };
             let (state, finished) = (Mutex::new(state), watch::Sender::new(()));
             Ok::<_, std::convert::Infallible>(Arc::new(Entry { state, finished }))
@@ -139,7 +140,7 @@ impl<T> Running<T> {
                 state.document = Some((Arc::new(document), self.asked));
             }
             // Not the URL: its path can be a secret.
-            Err(reason) => tracing::info!(%reason, "a client's document was not fetched"),
+            Err(reason) => tracing::info!(%reason, "a registered document was not fetched"),
         }
     }
 }

@@ -395,6 +395,7 @@ fn pending(client: &Client, scope: &Scope, resources: Vec<String>) -> Pending {
         claims: Requested::default(),
         challenge: None,
         login_since: None,
+        must_log_in: false,
         subject: None,
         must_consent: true,
         login_hint: None,

@@ -12,7 +12,7 @@ use procura_store::{
     keys::{KeyState, KeysVersion, StoredKey},
 };
 use procura_token::{
-    Algorithm, Jwks, KeyId, KeySet,
+    Algorithm, Jwks, KeyId, KeySet, ProviderId,
     crypto::{MacKey, SealKey, fill_random, unhex},
     signing::SigningKey,
 };
@@ -135,6 +135,18 @@ impl Secrets {
         Ok(self.seal.seal(kid.to_string().as_bytes(), pkcs8)?)
     }
 
+    /// Seals our secret at an identity provider; in base64.
+    pub(crate) fn seal_for(&self, id: ProviderId, secret: &str) -> Result<String> {
+        Ok(B64.encode(self.seal.seal(id.to_string().as_bytes(), secret.as_bytes())?))
+    }
+
+    /// Our secret at an identity provider.
+    pub(crate) fn open_for(&self, id: ProviderId, sealed: &str) -> Result<Zeroizing<String>> {
+        let opened = open_secret(&self.seal, id, sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| Error::Broken)?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
     fn open_pair(&self, key: &StoredKey) -> Result<SigningKey> {
         let pkcs8 = open_pkcs8(&self.seal, key)?;
         Ok(SigningKey::load(key.kid, key.alg, &pkcs8)?)
@@ -154,6 +166,11 @@ fn open_root(seal: &SealKey, sealed: &str) -> Result<Zeroizing<[u8; 32]>> {
 
 fn open_pkcs8(seal: &SealKey, key: &StoredKey) -> Result<Zeroizing<Vec<u8>>> {
     Ok(Zeroizing::new(seal.open(key.kid.to_string().as_bytes(), &key.sealed)?))
+}
+
+fn open_secret(seal: &SealKey, id: ProviderId, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let sealed = B64.decode(sealed).map_err(|_| Error::Broken)?;
+    Ok(Zeroizing::new(seal.open(id.to_string().as_bytes(), &sealed)?))
 }
 
 /// Makes the root secret; where another node was first, takes that one.
@@ -196,6 +213,11 @@ pub(crate) async fn reseal(tx: &mut Tx, old: &Secrets, new: &MasterKey) -> Resul
         let sealed = new.seal(key.kid.to_string().as_bytes(), &pkcs8)?;
         tx.update_key_seal(key.kid, &sealed).await?;
         count += 1;
+    }
+    for provider in tx.list_sealed_providers().await? {
+        let secret = open_secret(&old.seal, provider.id, &provider.sealed)?;
+        let sealed = new.seal(provider.id.to_string().as_bytes(), &secret)?;
+        tx.update_provider_seal(provider.id, &B64.encode(sealed)).await?;
     }
     Ok(count)
 }

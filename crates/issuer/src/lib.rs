@@ -24,6 +24,7 @@ mod grants;
 pub mod hand;
 pub mod home;
 pub mod identity;
+pub mod identity_providers;
 pub mod import;
 pub mod introspect;
 pub mod invitations;
@@ -54,6 +55,8 @@ pub mod rotation;
 mod strangers;
 mod subject;
 pub mod trust;
+pub mod upstream;
+mod upstream_calls;
 pub mod users;
 pub mod verifiers;
 
@@ -160,6 +163,7 @@ struct Inner {
     leases: Leases,
     outbound: Outbound,
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
+    upstreams: upstream_calls::Upstreams,
 }
 
 impl Issuer {
@@ -191,6 +195,7 @@ impl Issuer {
             strangers,
             outbound,
             client_keys: client_keys::Documents::new(client_keys::key_set),
+            upstreams: upstream_calls::Upstreams::default(),
             arrivals,
         };
         Ok(Self(Arc::new(inner)))

@@ -6,14 +6,18 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use procura_domain::{TenantStatus, UserRole};
 use procura_store::{
+    Tx,
     audit::Entry,
     sessions::Session,
     users::{User, UserStatus},
 };
-use procura_token::{AuditId, SessionId, Ts};
+use procura_token::{AuditId, SessionId, TenantId, Ts};
 
-use crate::{Error, Issuer, Result, Via, environment::fingerprint, passwords};
+use crate::{
+    Error, Issuer, Result, Via, environment::fingerprint, identity_providers::is_alone, passwords,
+};
 
 /// What a password alone is worth.
 pub const ACR_PASSWORD: &str = "urn:procura:acr:pwd";
@@ -70,6 +74,18 @@ pub struct LoggedIn {
     pub cookie: String,
 }
 
+/// How somebody proved who it is.
+pub(crate) struct How {
+    /// When.
+    pub auth_time: Ts,
+    /// How strongly.
+    pub acr: String,
+    /// By which methods.
+    pub amr: Vec<String>,
+    /// Through which identity provider.
+    pub idp: String,
+}
+
 /// One spelling for each login name: trimmed, lower case. `None` where it cannot be a name.
 #[must_use]
 pub fn normalise_email(email: &str) -> Option<String> {
@@ -104,8 +120,6 @@ impl Issuer {
             Some(name) => self.0.store.find_user_by_email(name).await?,
             None => None,
         };
-        let may_log_in =
-            |u: &User| u.status == UserStatus::Active && u.ends_at.is_none_or(|end| now < end);
         let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
         let is_short = password.len() <= passwords::MAX_BYTES;
         let checked = if is_short { password } else { "" };
@@ -115,7 +129,7 @@ impl Issuer {
             self.note_login(None, "user_unknown", via).await?;
             return Err(Error::Unauthenticated);
         };
-        let reason = match (is_match, may_log_in(&user)) {
+        let reason = match (is_match, may_log_in(&user, now)) {
             (false, _) => Some("password_wrong"),
             (true, false) => Some("user_inactive"),
             (true, true) => None,
@@ -139,18 +153,50 @@ impl Issuer {
         let now = tx.now();
         // Between the check above and this transaction the person may have been shut out.
         let current = tx.find_user(user.tenant, user.id).await?;
-        let tenant = tx.find_tenant(user.tenant).await?;
-        let is_tenant_active =
-            tenant.is_some_and(|tenant| tenant.status == procura_domain::TenantStatus::Active);
-        if current.is_none_or(|u| u.status != UserStatus::Active) || !is_tenant_active {
+        let reason = match current {
+            Some(current)
+                if may_log_in(&current, now) && is_active(&mut tx, user.tenant).await? =>
+            {
+                let is_off = are_passwords_off(&mut tx, &current).await?;
+                is_off.then_some("password_login_off")
+            }
+            _ => Some("user_inactive"),
+        };
+        if let Some(reason) = reason {
             drop(tx);
-            self.note_login(Some(user), "user_inactive", via).await?;
+            self.note_login(Some(user), reason, via).await?;
             return Err(Error::Unauthenticated);
         }
+        let how = How {
+            auth_time: now,
+            acr: ACR_PASSWORD.to_owned(),
+            amr: vec!["pwd".to_owned()],
+            idp: IDP_LOCAL.to_owned(),
+        };
+        let logged_in = self.put_session(&mut tx, user, before, how).await?;
+        tx.audit(self.login_entry(Some(user), "ok", None, via)?);
+        tx.commit().await?;
+        self.0.meters.login("ok");
+        Ok(logged_in)
+    }
+
+    /// Writes the login of a person. It goes on under the id of the one before where both came in the same
+    /// way: what ends the logins of one way must find all that came by it.
+    pub(crate) async fn put_session(
+        &self,
+        tx: &mut Tx,
+        user: &User,
+        before: Option<SessionId>,
+        how: How,
+    ) -> Result<LoggedIn> {
+        let now = tx.now();
         let before = match before {
-            Some(id) => tx.find_session(id).await?.filter(|session| session.is_live(now)),
+            Some(id) => tx.find_session(id).await?,
             None => None,
         };
+        let before = before.filter(|session| {
+            session.is_live(now) && session.user == user.id && session.idp == how.idp
+        });
         let session = Session {
             id: match &before {
                 Some(before) => before.id,
@@ -158,10 +204,10 @@ impl Issuer {
             },
             user: user.id,
             tenant: user.tenant,
-            auth_time: now,
-            acr: ACR_PASSWORD.to_owned(),
-            amr: vec!["pwd".to_owned()],
-            idp: IDP_LOCAL.to_owned(),
+            auth_time: how.auth_time,
+            acr: how.acr,
+            amr: how.amr,
+            idp: how.idp,
             expires_at: now.plus_secs(self.0.settings.session_ttl_secs),
             ended_at: None,
         };
@@ -171,9 +217,6 @@ impl Issuer {
         } else {
             tx.insert_session(&session, &fingerprint(&cookie)).await?;
         }
-        tx.audit(self.login_entry(Some(user), "ok", None, via)?);
-        tx.commit().await?;
-        self.0.meters.login("ok");
         Ok(LoggedIn { session, cookie })
     }
 
@@ -193,7 +236,7 @@ impl Issuer {
         Ok(self.0.store.record(entry).await?)
     }
 
-    fn login_entry(
+    pub(crate) fn login_entry(
         &self,
         user: Option<&User>,
         result: &str,
@@ -211,6 +254,23 @@ impl Issuer {
             ..Entry::new(id, self.0.environment.now(), "login", result)
         })
     }
+}
+
+/// Whether the person is one who can be logged in at all.
+pub(crate) fn may_log_in(user: &User, now: Ts) -> bool {
+    user.status == UserStatus::Active && user.ends_at.is_none_or(|end| now < end)
+}
+
+/// Whether the tenant is.
+pub(crate) async fn is_active(tx: &mut Tx, tenant: TenantId) -> Result<bool> {
+    let tenant = tx.find_tenant(tenant).await?;
+    Ok(tenant.is_some_and(|tenant| tenant.status == TenantStatus::Active))
+}
+
+/// Whether an identity provider took the place of this person's password. Operators have no other way in.
+async fn are_passwords_off(tx: &mut Tx, user: &User) -> Result<bool> {
+    let providers = tx.list_providers(user.tenant).await?;
+    Ok(providers.iter().any(is_alone) && !user.roles.contains(&UserRole::SuperAdmin))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use reqwest::{Client, RequestBuilder, Response, header::ACCEPT, redirect::Policy};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded::byte_serialize};
 
 use crate::{Error, Settings, addresses::Addresses, names::Names, turns::Turns};
 
@@ -94,6 +94,33 @@ impl Outbound {
         self.within(&url, async |client| {
             let response = self.send(&url, client.post(url.clone()).form(fields)).await?;
             Ok(response.status().as_u16())
+        })
+        .await
+    }
+
+    /// Posts a form, with an id and a secret in the header where they are given (RFC 6749 §2.3.1); the JSON
+    /// of the answer, where the status is 200.
+    pub async fn post_form_for_json(
+        &self,
+        url: &str,
+        basic: Option<(&str, &str)>,
+        fields: &[(&str, &str)],
+    ) -> Result<Value, Error> {
+        let url = self.check(url)?;
+        self.within(&url, async |client| {
+            let mut request = client.post(url.clone()).header(ACCEPT, "application/json");
+            if let Some((id, secret)) = basic {
+                let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+                request = request.basic_auth(encode(id), Some(encode(secret)));
+            }
+            let response = self.send(&url, request.form(fields)).await?;
+            match response.status().as_u16() {
+                200 => {
+                    let body = self.read(response).await?;
+                    serde_json::from_slice(&body).map_err(|_| Error::Malformed)
+                }
+                other => Err(Error::Status(other)),
+            }
         })
         .await
     }

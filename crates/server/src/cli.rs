@@ -9,7 +9,8 @@ use crate::{
     client_commands as clients,
     config::Config,
     failure::Failure,
-    key_commands as keys, resource_server_commands as servers, seed,
+    identity_provider_commands as providers, key_commands as keys,
+    resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -38,6 +39,9 @@ enum Command {
     /// Look after requests to be let in, of customers that approve each time.
     #[command(subcommand)]
     AccessRequest(requests::Command),
+    /// Look after identity providers: by which logins of their own people of a tenant come in.
+    #[command(subcommand)]
+    IdentityProvider(providers::Command),
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -158,6 +162,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Client(command) => clients::run(&command),
         Command::AccessRequest(command) => requests::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
+        Command::IdentityProvider(command) => providers::run(&command),
         Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)

@@ -135,7 +135,7 @@ struct Settings {
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
     /// Other metadata by the names of RFC 7591, as a JSON object; `null` takes a member away.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = object)]
     registration: Option<Value>,
     /// All of it, as a JSON file; the other options win over it.
     #[arg(long, value_name = "FILE")]
@@ -327,6 +327,12 @@ async fn rotate(issuer: &Issuer, rotate: &Rotate, json: bool) -> Result<(), Fail
     Ok(())
 }
 
+/// A JSON object on the command line. Without a parser of its own, a value would be taken as a text.
+pub fn object(text: &str) -> Result<Value, String> {
+    let object = serde_json::from_str::<Map<String, Value>>(text).map(Value::Object);
+    object.map_err(|_| "must be a JSON object".to_owned())
+}
+
 /// The tenant with this id or slug.
 pub async fn tenant(issuer: &Issuer, name: &str) -> Result<TenantId, Failure> {
     let store = issuer.store();
@@ -373,6 +379,9 @@ pub fn refused(what: String) -> impl Fn(Error) -> Failure {
         Error::Unfit(fault) => Failure::of(&what, fault),
         Error::WrongState("resource_server") => {
             Failure::of(&what, "it is a resource server: remove that first")
+        }
+        Error::WrongState("no_linked_admin") => {
+            Failure::of(&what, "no admin of the tenant could come in by it: link one first")
         }
         Error::WrongState("no_secret") => Failure::of(&what, "it proves itself without a secret"),
         other => Failure::of(&what, other),

@@ -16,6 +16,7 @@ mod database;
 mod demo;
 mod exposure;
 mod failure;
+mod identity_provider_commands;
 mod key_commands;
 mod keys;
 mod logouts;

@@ -20,6 +20,7 @@ pub fn routes(app: App) -> Router {
         .merge(relationship_routes())
         .merge(api_routes())
         .merge(client_routes())
+        .merge(identity_provider_routes())
         .merge(revocation_routes())
         .merge(health_routes())
         .fallback(api::problem::not_found)
@@ -49,6 +50,8 @@ fn oauth_routes() -> Router<App> {
 fn console_routes() -> Router<App> {
     Router::new()
         .route("/login", get(console::login::show).post(console::login::submit))
+        .route("/login/upstream", post(console::upstream::leave))
+        .route("/login/callback/{id}", get(console::upstream::come_back))
         .route("/consent", get(console::consent::show).post(console::consent::submit))
         .route("/device", get(console::device::show).post(console::device::submit))
         .route("/logout", get(console::logout::show).post(console::logout::submit))
@@ -126,6 +129,21 @@ fn client_routes() -> Router<App> {
                 .patch(resource_servers::update)
                 .delete(resource_servers::remove),
         )
+}
+
+fn identity_provider_routes() -> Router<App> {
+    use api::identity_providers as providers;
+    Router::new()
+        .route("/api/identity-providers", get(providers::list).post(providers::add))
+        .route(
+            "/api/identity-providers/{id}",
+            get(providers::find).patch(providers::update).delete(providers::remove),
+        )
+        .route(
+            "/api/identity-providers/{id}/links",
+            get(providers::list_links).post(providers::add_link),
+        )
+        .route("/api/identity-providers/{id}/links/{user}", delete(providers::remove_link))
 }
 
 fn health_routes() -> Router<App> {

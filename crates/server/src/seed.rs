@@ -128,6 +128,10 @@ fn read(file: &Path) -> Result<Seed, Failure> {
         resolve(user.password.as_mut(), format!("users[{n}].password"))?;
         resolve(user.password_hash.as_mut(), format!("users[{n}].password_hash"))?;
     }
+    for (n, provider) in seed.identity_providers.iter_mut().enumerate() {
+        let place = format!("identity_providers[{n}].client_secret");
+        resolve(Some(&mut provider.client_secret), place)?;
+    }
     for (n, client) in seed.clients.iter_mut().enumerate() {
         resolve(client.secret.as_mut(), format!("clients[{n}].secret"))?;
     }

@@ -95,6 +95,15 @@ pub const TABLES: &[Table] = &[
         "id relationship_id partner_id customer_id user_id client_id audience scope purpose_code purpose_ref \
          asked_at# lapses_at# answered_at# answered_by given_scope given_until# ended_at#",
     ),
+    table(
+        "identity_providers",
+        "id tenant_id name idp issuer settings sealed version# created_at# removed_at#",
+    ),
+    table("identity_domains", "domain provider_id tenant_id"),
+    Table {
+        key_columns: 2,
+        ..table("identity_links", "provider_id subject user_id tenant_id created_at#")
+    },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
@@ -111,6 +120,7 @@ pub const LEFT_OUT: &[&str] = &[
     "refresh_families",
     "refresh_tokens",
     "session_clients",
+    "upstream_logins",
     "used_values",
     "verifiers",
 ];

@@ -11,6 +11,7 @@ pub mod delegations;
 pub mod device;
 mod error;
 mod facts;
+pub mod identity_providers;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;

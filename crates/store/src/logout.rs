@@ -1,8 +1,10 @@
 //! The end of logins: which clients were told of a login, and which must hear that it is over. Whatever
 //! ends a login ends it here, so that nobody is forgotten.
 
+use std::collections::BTreeSet;
+
 use procura_domain::Registration;
-use procura_token::{ClientId, SessionId, Ts, UserId};
+use procura_token::{ClientId, SessionId, TenantId, Ts, UserId};
 
 use crate::{
     Result, Store, Tx,
@@ -105,6 +107,59 @@ impl Tx {
         self.note_all(&told).await?;
         query(FAMILIES).bind(&id).bind(now.0).execute(self.connection()).await?;
         query(END).bind(&id).bind(now.0).execute(self.connection()).await
+    }
+
+    /// Ends all logins of people of a tenant that came by one identity provider (of one person, where one
+    /// is named) in the same way, with what runs from them. Answers those of which something may be alive,
+    /// and how many running delegations that ended.
+    pub async fn end_sessions_by(
+        &mut self,
+        tenant: TenantId,
+        idp: &str,
+        user: Option<UserId>,
+    ) -> Result<(BTreeSet<SessionId>, u64)> {
+        // All ids of people are between these two.
+        const TOLD: &str = "SELECT c.id AS client_id, c.registration, s.id AS session_id, s.user_id \
+                            FROM session_clients t JOIN sessions s ON s.id = t.session_id \
+                            JOIN clients c ON c.id = t.client_id \
+                            WHERE s.tenant_id = $1 AND s.idp = $2 AND s.user_id >= $3 \
+                            AND s.user_id <= $4 AND s.ended_at IS NULL AND c.status = 'active'";
+        const FAMILIES: &str = "UPDATE refresh_families SET ended_at = $5 WHERE ended_at IS NULL \
+                                AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $1 \
+                                AND idp = $2 AND user_id >= $3 AND user_id <= $4 \
+                                AND ended_at IS NULL) RETURNING session_id";
+        const DELEGATIONS: &str = "UPDATE delegations SET ended_at = $5 WHERE ended_at IS NULL \
+                                   AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $1 \
+                                   AND idp = $2 AND user_id >= $3 AND user_id <= $4 \
+                                   AND ended_at IS NULL) RETURNING ends_at";
+        const END: &str = "UPDATE sessions SET ended_at = $5 WHERE tenant_id = $1 AND idp = $2 \
+                           AND user_id >= $3 AND user_id <= $4 AND ended_at IS NULL \
+                           RETURNING id, expires_at";
+        let now = self.now();
+        let (least, most) = match user {
+            Some(user) => (user.to_string(), user.to_string()),
+            None => (UserId::from_bits(0).to_string(), UserId::from_bits(u128::MAX).to_string()),
+        };
+        let of = |statement: &'static str| {
+            query(statement).bind(tenant.to_string()).bind(idp).bind(&least).bind(&most)
+        };
+        let told = of(TOLD).fetch_all(self.connection()).await?;
+        self.note_all(&told).await?;
+        let mut alive = BTreeSet::new();
+        for row in of(FAMILIES).bind(now.0).fetch_all(self.connection()).await? {
+            alive.insert(row.parsed("session_id")?);
+        }
+        let mut delegations = 0;
+        for row in of(DELEGATIONS).bind(now.0).fetch_all(self.connection()).await? {
+            delegations += u64::from(row.ts("ends_at")? > now);
+        }
+        for row in of(END).bind(now.0).fetch_all(self.connection()).await? {
+            // A token outlives its login by minutes at most.
+            if row.ts("expires_at")?.plus_secs(3600) > now {
+                alive.insert(row.parsed("id")?);
+            }
+        }
+        Ok((alive, delegations))
     }
 
     async fn note_all(&mut self, told: &[Row]) -> Result<()> {

@@ -4,6 +4,7 @@ pub mod claims;
 pub mod crypto;
 pub mod dpop;
 pub mod foreign;
+pub mod id_token;
 pub mod ids;
 pub mod jwk;
 pub mod jws;
@@ -16,9 +17,10 @@ pub mod time;
 
 pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose, TenantDelegation};
 pub use foreign::ForeignKeys;
+pub use id_token::IdToken;
 pub use ids::{
     AccessRequestId, AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId,
-    RelationshipId, SessionId, TenantId, UserId,
+    ProviderId, RelationshipId, SessionId, TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::{Rejection, Shown};

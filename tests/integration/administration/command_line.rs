@@ -93,6 +93,9 @@ async fn a_command_that_cannot_be_carried_out_is_one_line() {
     let isp = house.demo().clients["isp"].client_id.clone();
     let refused = house.command(&["client", "delete", &isp]);
     assert!(refused.refused().contains("remove that first"));
+    let uri = ["--registration", "{\"client_uri\":\"https://x.example\"}", "--json"];
+    let made = json_of(&house.command(&[&add[..], &uri].concat()));
+    assert_eq!(made["client"]["registration"]["client_uri"], "https://x.example");
     done(&house.command(&add));
 }
 

@@ -2,6 +2,7 @@
 
 mod clients;
 mod command_line;
+mod identity_providers;
 mod import;
 mod resource_servers;
 mod secrets;

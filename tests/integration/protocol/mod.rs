@@ -30,6 +30,7 @@ mod rfc9470;
 mod rfc9701;
 mod rfc9728;
 mod stream;
+mod upstream;
 
 use procura_tests::{Answer, House};
 use reqwest::{Client, RequestBuilder};

@@ -79,6 +79,7 @@ const COMMON: &[&str] = &[
     "session_clients",
     "signing_keys",
     "tenants",
+    "upstream_logins",
     "used_values",
     "verifiers",
 ];

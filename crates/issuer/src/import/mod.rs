@@ -1,9 +1,10 @@
-//! The import of a file: tenants, people, clients, resource servers and relationships, all in one
+//! The import of a file: tenants, people, identity providers, clients, resource servers and relationships, all in one
 //! transaction. It makes what is missing and changes what differs, and never deletes. What belongs to
 //! others once it is there, it leaves alone: passwords, a customer's switch, relationships.
 
 mod clients;
 mod people;
+mod providers;
 pub mod seed;
 
 use std::fmt::Display;
@@ -136,6 +137,7 @@ impl Run<'_> {
     ) -> Result<(), Fault> {
         self.tenants(seed).await?;
         self.users(seed, passwords).await?;
+        self.identity_providers(seed).await?;
         self.clients(seed).await?;
         self.resource_servers(seed).await?;
         self.check_references(seed).await?;
@@ -169,7 +171,9 @@ impl Run<'_> {
 
 /// What stands in the file twice would change to and fro with every import.
 fn check_doubles(seed: &Seed) -> Result<(), Fault> {
-    let lists: [(&str, Vec<String>); 4] = [
+    let providers = seed.identity_providers.iter();
+    let lists: [(&str, Vec<String>); 5] = [
+        ("identity_providers", providers.map(|p| format!("{}/{}", p.tenant, p.name)).collect()),
         ("tenants", seed.tenants.iter().map(|tenant| tenant.slug.clone()).collect()),
         ("users", seed.users.iter().map(|user| user.email.to_ascii_lowercase()).collect()),
         (

@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use procura_domain::{
-    Access, Permissions, Profile, Registration, RelationshipKind, RelationshipRole, StandardClaims,
-    UserRole, relationship::Approval,
+    Access, Permissions, Profile, ProviderSettings, Registration, RelationshipKind,
+    RelationshipRole, StandardClaims, UserRole, relationship::Approval,
 };
 use procura_token::{ClientId, Scope};
 use serde::Deserialize;
@@ -22,6 +22,8 @@ pub struct Seed {
     pub clients: Vec<ClientSeed>,
     /// Services that take tokens.
     pub resource_servers: Vec<ServerSeed>,
+    /// By which logins of their own people come in.
+    pub identity_providers: Vec<ProviderSeed>,
     /// Who manages or trusts whom.
     pub relationships: Vec<RelationshipSeed>,
 }
@@ -165,6 +167,35 @@ pub struct ServerSeed {
     /// The permissions that it understands.
     #[serde(default)]
     pub permissions: Permissions,
+}
+
+/// An identity provider of a tenant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSeed {
+    /// Whose people it logs in.
+    pub tenant: String,
+    /// How the tenant calls it.
+    pub name: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Our secret there.
+    pub client_secret: Private,
+    /// What else is said of it, by the names of the API.
+    pub settings: ProviderSettings,
+    /// Who there is who here; links that are not named stay.
+    #[serde(default)]
+    pub links: Vec<LinkSeed>,
+}
+
+/// Somebody of a provider.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSeed {
+    /// `sub` there.
+    pub subject: String,
+    /// The e-mail address here.
+    pub user: String,
 }
 
 /// A relationship, in force at once.

@@ -5,6 +5,7 @@ pub mod access_requests;
 pub mod audit;
 pub mod caller;
 pub mod clients;
+pub mod identity_providers;
 pub mod input;
 pub mod me;
 pub mod problem;

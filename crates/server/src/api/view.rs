@@ -6,6 +6,7 @@ use procura_store::{
     agreements::{Proposal, Version},
     audit::Listed,
     clients::{Client, ResourceServer},
+    identity_providers::{IdentityLink, Provider},
     relationships::Link,
     users::User,
 };
@@ -210,6 +211,34 @@ pub(crate) fn resource_server(server: &ResourceServer) -> Value {
         "accepts_delegated": server.accepts_delegated,
         "permissions": server.permissions,
         "version": server.version,
+    })
+}
+
+/// An identity provider. Never our secret there.
+pub(crate) fn provider(provider: &Provider, redirect_uri: &str) -> Value {
+    let mut shown = json!({
+        "id": provider.id,
+        "tenant_id": provider.tenant,
+        "name": provider.name,
+        "idp": provider.idp,
+        "issuer": provider.issuer,
+        "redirect_uri": redirect_uri,
+        "version": provider.version,
+        "created_at": provider.created_at.rfc3339(),
+    });
+    let settings = serde_json::to_value(&provider.settings).unwrap_or_default();
+    if let (Some(shown), Value::Object(settings)) = (shown.as_object_mut(), settings) {
+        shown.extend(settings);
+    }
+    shown
+}
+
+/// Who of a provider is who here.
+pub(crate) fn identity_link(link: &IdentityLink) -> Value {
+    json!({
+        "subject": link.subject,
+        "user_id": link.user,
+        "created_at": link.created_at.rfc3339(),
     })
 }
 

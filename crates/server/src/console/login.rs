@@ -6,7 +6,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use procura_issuer::{Error, Via, authorize::Shown};
+use procura_issuer::{Error, Via, authorize::Shown, login::LoggedIn};
+use procura_store::identity_providers::Provider;
 
 use crate::{
     app::App,
@@ -26,6 +27,7 @@ struct LoginPage<'a> {
     form_token: String,
     email: &'a str,
     message: Option<&'static str>,
+    providers: Option<Vec<Provider>>,
 }
 
 /// By GET.
@@ -39,7 +41,9 @@ pub async fn show(
         Ok((shown, browser)) => {
             let hint = shown.pending.login_hint.as_deref().filter(|hint| hint.len() <= 254);
             let email = hint.unwrap_or_default();
-            login_page(&app, StatusCode::OK, (&shown, &browser), email, None)
+            let said = Said { email, ..Said::default() };
+            let page = login_page(&app, StatusCode::OK, (&shown, &browser), said).await;
+            page.unwrap_or_else(page::of)
         }
         Err(error) => page::of(error),
     }
@@ -77,25 +81,29 @@ async fn try_submit(
         None => None,
     };
     match app.issuer().log_in((email, password), before.as_ref(), via).await {
-        Ok(logged_in) => {
-            let next = app.issuer().go_on(&shown, &logged_in.session).await;
-            // Logged in in any case: the cookie from before may be good no more.
-            let gone = match next {
-                Ok(next) => go(app, &next).await,
-                Err(error) => Err(error),
-            };
-            let mut response = gone.unwrap_or_else(page::of);
-            Cookies::set_session(app, &logged_in.cookie, &mut response);
-            Ok(response)
-        }
+        Ok(logged_in) => Ok(after_login(app, &shown, &logged_in).await),
         Err(Error::Unauthenticated) => {
             let message = "E-mail address or password is not right, or this account cannot be \
                            used now.";
             let status = StatusCode::UNAUTHORIZED;
-            Ok(login_page(app, status, (&shown, &browser), email, Some(message)))
+            let said = Said { email, message: Some(message), providers: None };
+            login_page(app, status, (&shown, &browser), said).await
         }
         Err(other) => Err(other),
     }
+}
+
+/// On with the request, for whoever has logged in.
+pub(crate) async fn after_login(app: &App, shown: &Shown, logged_in: &LoggedIn) -> Response {
+    let next = app.issuer().go_on(shown, &logged_in.session).await;
+    // Logged in in any case: the cookie from before may be good no more.
+    let gone = match next {
+        Ok(next) => go(app, &next).await,
+        Err(error) => Err(error),
+    };
+    let mut response = gone.unwrap_or_else(page::of);
+    Cookies::set_session(app, &logged_in.cookie, &mut response);
+    response
 }
 
 /// The pending request that the page is about, and the browser that it belongs to.
@@ -110,19 +118,34 @@ pub(crate) async fn pending(
     Ok((shown, browser))
 }
 
-fn login_page(
+/// What a login page says besides its forms.
+#[derive(Default)]
+pub(crate) struct Said<'a> {
+    /// Who will probably log in.
+    pub email: &'a str,
+    /// What went wrong.
+    pub message: Option<&'static str>,
+    /// Which identity providers somebody can have meant; those of the client's tenant where it is not known.
+    pub providers: Option<Vec<Provider>>,
+}
+
+pub(crate) async fn login_page(
     app: &App,
     status: StatusCode,
     (shown, browser): (&Shown, &str),
-    email: &str,
-    message: Option<&'static str>,
-) -> Response {
+    said: Said<'_>,
+) -> Result<Response, Error> {
+    let providers = match said.providers {
+        None => app.issuer().offered_providers(shown).await?,
+        meant => meant,
+    };
     let login = LoginPage {
         client_name: &shown.client.name,
         interaction: shown.id.to_string(),
         form_token: form_token(app, &format!("login {}", shown.id), browser),
-        email,
-        message,
+        email: said.email,
+        message: said.message,
+        providers,
     };
-    page::render(status, &login, page::form_target(&shown.pending.redirect_uri).as_deref())
+    Ok(page::render(status, &login, page::form_target(&shown.pending.redirect_uri).as_deref()))
 }

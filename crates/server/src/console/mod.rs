@@ -8,3 +8,4 @@ pub mod invitation;
 pub mod login;
 pub mod logout;
 pub mod page;
+pub mod upstream;
