@@ -78,6 +78,7 @@ pub struct Secrets {
     principals: MacKey,
     forms: MacKey,
     nonces: MacKey,
+    registrations: MacKey,
 }
 
 impl Secrets {
@@ -101,12 +102,18 @@ impl Secrets {
             principals: derive("delegated-principals"),
             forms: derive("forms"),
             nonces: derive("dpop-nonces"),
+            registrations: derive("registration-tokens"),
         })
     }
 
     /// For the keyed hash of client secrets.
     pub(crate) const fn clients(&self) -> &MacKey {
         &self.clients
+    }
+
+    /// For the keyed hash of the tokens by which software registers and looks after itself.
+    pub(crate) const fn registrations(&self) -> &MacKey {
+        &self.registrations
     }
 
     /// For the stable `sub` of (customer, person).

@@ -22,6 +22,7 @@ pub mod hand;
 pub mod home;
 pub mod identity;
 pub mod import;
+pub mod initial_tokens;
 pub mod introspect;
 pub mod invitations;
 pub mod jarm;
@@ -47,6 +48,7 @@ pub mod requested;
 pub mod resource_servers;
 pub mod revoke;
 pub mod rotation;
+pub mod self_registration;
 mod strangers;
 mod subject;
 pub mod trust;
@@ -90,6 +92,8 @@ pub struct Settings {
     pub keys: rotation::Plan,
     /// How what clients registered is called.
     pub outbound: procura_outbound::Settings,
+    /// How software may register itself; `None`: not at all.
+    pub self_registration: Option<self_registration::Rules>,
 }
 
 /// How long a client can come back without the person. In seconds.
@@ -153,6 +157,7 @@ struct Inner {
     meters: meters::Meters,
     strangers: strangers::Strangers,
     arrivals: strangers::Arrivals,
+    registrations: strangers::Arrivals,
     leases: Leases,
     outbound: Outbound,
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
@@ -169,6 +174,7 @@ impl Issuer {
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
         let outbound = Outbound::new(settings.outbound.clone());
         let arrivals = strangers::Arrivals::new(settings.stranger_failures_per_minute);
+        let per_minute = settings.self_registration.as_ref().map_or(0, |rules| rules.per_minute);
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -188,6 +194,7 @@ impl Issuer {
             outbound,
             client_keys: client_keys::Documents::new(client_keys::key_set),
             arrivals,
+            registrations: strangers::Arrivals::at_most(per_minute),
         };
         Ok(Self(Arc::new(inner)))
     }

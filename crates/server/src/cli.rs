@@ -8,7 +8,8 @@ use crate::{
     audit, backup_commands as backup, client_commands as clients,
     config::Config,
     failure::Failure,
-    key_commands as keys, resource_server_commands as servers, seed,
+    initial_token_commands as initial_tokens, key_commands as keys,
+    resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -31,6 +32,9 @@ enum Command {
     /// Look after clients: software that asks for tokens.
     #[command(subcommand)]
     Client(clients::Command),
+    /// Look after initial access tokens: what lets software register itself.
+    #[command(subcommand)]
+    InitialToken(initial_tokens::Command),
     /// Look after resource servers: services that take tokens.
     #[command(subcommand)]
     ResourceServer(servers::Command),
@@ -152,6 +156,7 @@ pub fn run() -> Result<(), Failure> {
             start::run(serve.place.load()?, First { seed: serve.seed, ..First::default() })
         }
         Command::Client(command) => clients::run(&command),
+        Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {

@@ -328,7 +328,7 @@ async fn rotate(issuer: &Issuer, rotate: &Rotate, json: bool) -> Result<(), Fail
 }
 
 /// The tenant with this id or slug.
-async fn tenant(issuer: &Issuer, name: &str) -> Result<TenantId, Failure> {
+pub async fn tenant(issuer: &Issuer, name: &str) -> Result<TenantId, Failure> {
     let store = issuer.store();
     let found = match name.parse() {
         Ok(id) => store.find_tenant(id).await,

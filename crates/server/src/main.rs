@@ -13,6 +13,7 @@ mod database;
 mod demo;
 mod exposure;
 mod failure;
+mod initial_token_commands;
 mod key_commands;
 mod keys;
 mod logouts;

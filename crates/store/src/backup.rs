@@ -87,6 +87,7 @@ pub const TABLES: &[Table] = &[
         "relationship_proposals",
         "relationship_id terms reason user_id proposed_at# expires_at#",
     ),
+    table("self_registered_clients", "client_id token_hash initial_token_id kept_until#"),
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
@@ -96,6 +97,8 @@ pub const LEFT_OUT: &[&str] = &[
     "authorization_codes",
     "head",
     "home_tokens",
+    // Those that were used up since would be good again.
+    "initial_access_tokens",
     "logout_notices",
     "pushed_requests",
     "refresh_families",

@@ -99,6 +99,7 @@ id!(/** The stable `sub` of (customer tenant, partner user); never equal to a us
 id!(/** A signing key (`kid`). */ KeyId, "key");
 id!(/** One entry of the audit log. */ AuditId, "evt");
 id!(/** One pending authorization request in a browser. */ InteractionId, "int");
+id!(/** A token that lets software register itself; the id opens nothing. */ InitialTokenId, "itk");
 
 /// A client's id: software, not a person. A string, because deployments may choose it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

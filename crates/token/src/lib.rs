@@ -17,8 +17,8 @@ pub mod time;
 pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose};
 pub use foreign::ForeignKeys;
 pub use ids::{
-    AuditId, ClientId, DelegatedPrincipalId, DelegationId, InteractionId, KeyId, RelationshipId,
-    SessionId, TenantId, UserId,
+    AuditId, ClientId, DelegatedPrincipalId, DelegationId, InitialTokenId, InteractionId, KeyId,
+    RelationshipId, SessionId, TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::{Rejection, Shown};

@@ -3,6 +3,7 @@
 mod clients;
 mod command_line;
 mod import;
+mod initial_tokens;
 mod resource_servers;
 mod secrets;
 

@@ -9,6 +9,7 @@ pub mod introspect;
 pub mod logout;
 pub mod metadata;
 pub mod par;
+pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;
