@@ -1,0 +1,2 @@
+-- Walls between tenants stand on Postgres alone; its twin adds some.
+SELECT 1;
