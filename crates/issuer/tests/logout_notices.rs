@@ -246,6 +246,7 @@ fn user() -> User {
         ends_at: None,
         claims: StandardClaims::default(),
         created_at: NOW,
+        changed_at: NOW,
     }
 }
 

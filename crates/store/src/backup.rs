@@ -36,7 +36,7 @@ pub const TABLES: &[Table] = &[
     table("tenants", "id slug name status plan partner_access partner_code created_at#"),
     table(
         "users",
-        "id tenant_id email name roles status password_hash ends_at# claims created_at#",
+        "id tenant_id email name roles status password_hash ends_at# claims created_at# changed_at#",
     ),
     table(
         "sessions",

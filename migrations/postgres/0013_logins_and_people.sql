@@ -1,3 +1,6 @@
+-- When what others may know of a person last changed; absent: not since the person was added.
+ALTER TABLE users ADD COLUMN changed_at BIGINT;
+
 -- What a login gave is behind the wall of its person: it is seen where the person, or the login, is seen.
 -- First whether all is looked at: then nobody else has to be asked, row by row.
 ALTER TABLE authorization_codes ENABLE ROW LEVEL SECURITY;

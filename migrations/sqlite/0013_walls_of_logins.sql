@@ -1,2 +1,0 @@
--- Walls between tenants stand on Postgres alone; its twin adds some.
-SELECT 1;
