@@ -126,6 +126,12 @@ pub struct Registration {
     /// Whom to ask.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
+    /// What the software calls itself, the same in every installation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
 }
 
 impl Default for Registration {
@@ -156,6 +162,8 @@ impl Default for Registration {
             policy_uri: None,
             tos_uri: None,
             contacts: Vec::new(),
+            software_id: None,
+            software_version: None,
         }
     }
 }
@@ -182,10 +190,14 @@ impl Registration {
             let is_good = uri.as_deref().is_none_or(redirect::is_web);
             require(is_good, member, "must be https, or http on loopback; without fragment")?;
         }
-        let is_bounded = |texts: &[String]| {
-            let is_good = |t: &String| t.len() <= 200 && !t.chars().any(char::is_control);
-            texts.len() <= MAX_ITEMS && texts.iter().all(is_good)
-        };
+        let is_good = |t: &String| t.len() <= 200 && !t.chars().any(char::is_control);
+        let is_bounded = |texts: &[String]| texts.len() <= MAX_ITEMS && texts.iter().all(is_good);
+        for (member, text) in [
+            ("registration.software_id", &self.software_id),
+            ("registration.software_version", &self.software_version),
+        ] {
+            require(text.as_ref().is_none_or(is_good), member, "too long")?;
+        }
         require(is_bounded(&self.contacts), "registration.contacts", "too many or too long")?;
         require(
             is_bounded(&self.default_acr_values),

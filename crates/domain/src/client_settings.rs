@@ -74,7 +74,7 @@ const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Scopes that tell a client about a person, and let it do nothing.
-const ABOUT_PEOPLE: [&str; 6] =
+pub(crate) const ABOUT_PEOPLE: [&str; 6] =
     ["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// Scopes that let a client use a person's role.

@@ -16,6 +16,7 @@ pub mod redirect;
 pub mod refusal;
 pub mod relationship;
 pub mod roles;
+pub mod self_registration;
 pub mod tenant;
 pub mod terms;
 pub mod words;

@@ -163,6 +163,7 @@ impl Issuer {
                 ends_at: None,
                 claims: StandardClaims::default(),
                 created_at: tx.now(),
+                changed_at: tx.now(),
             };
             tx.insert_user(&user).await?;
             demo.users.insert(user.email, user.id);

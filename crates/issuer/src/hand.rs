@@ -1,12 +1,13 @@
-//! Whose hand a change comes from: a person's by the management API, or the operator's own at the
-//! machine. Either way it is asked of the policy, and stands in the audit log with what it changed.
+//! Whose hand a change comes from: a person's by the management API, the operator's own at the machine,
+//! or software's that looks after its own registration. Either way it stands in the audit log with what
+//! it changed; of people and machines the policy is asked.
 
 use procura_domain::{Caller, policy::Permit};
 use procura_store::{Tx, audit::Entry};
-use procura_token::{AuditId, ClientId, TenantId};
+use procura_token::{AuditId, ClientId, InitialTokenId, TenantId};
 use serde_json::{Map, Value, json};
 
-use crate::{Call, Issuer, Result, revoke::Confirm};
+use crate::{Call, Error, Issuer, Result, Via, revoke::Confirm};
 
 /// Whose hand it is.
 #[derive(Clone, Copy)]
@@ -17,20 +18,41 @@ pub enum Hand<'a> {
     CommandLine,
     /// The operator's, through a file that was imported.
     Import,
+    /// That of software, on its own registration alone (RFC 7591, RFC 7592).
+    Itself {
+        /// Where it called from.
+        via: &'a Via,
+        /// With which initial access token it came.
+        initial_token: Option<InitialTokenId>,
+    },
+    /// Nobody's: its time has come.
+    Upkeep,
 }
 
 impl<'a> Hand<'a> {
     pub(crate) fn caller(self) -> Option<&'a Caller> {
         match self {
             Self::Person(call) => Some(&call.caller),
-            Self::CommandLine | Self::Import => None,
+            Self::CommandLine | Self::Import | Self::Itself { .. } | Self::Upkeep => None,
+        }
+    }
+
+    /// May this hand look after clients of the tenant? What looks after itself has verbs of its own, and
+    /// nobody's permit.
+    pub(crate) fn permit_clients(self, tenant: TenantId) -> Result<Permit> {
+        match self {
+            Self::Person(call) => permit_clients(Some(&call.caller), tenant),
+            Self::CommandLine | Self::Import => permit_clients(None, tenant),
+            Self::Itself { .. } | Self::Upkeep => Err(Error::Forbidden),
         }
     }
 
     pub(crate) fn confirm(self) -> Confirm {
         match self {
             Self::Person(call) => call.confirm,
-            Self::CommandLine | Self::Import => Confirm::Committed,
+            Self::CommandLine | Self::Import | Self::Itself { .. } | Self::Upkeep => {
+                Confirm::Committed
+            }
         }
     }
 }
@@ -62,7 +84,7 @@ impl Issuer {
     pub(crate) async fn begin_by(&self, hand: Hand<'_>) -> Result<Tx> {
         match hand {
             Hand::Person(call) => self.begin_urgent_for(call).await,
-            Hand::CommandLine | Hand::Import => {
+            Hand::CommandLine | Hand::Import | Hand::Itself { .. } | Hand::Upkeep => {
                 Ok(self.0.store.begin_urgent(self.0.environment.now()).await?)
             }
         }
@@ -81,14 +103,29 @@ impl Issuer {
             Hand::Person(_) => None,
             Hand::CommandLine => Some("command_line"),
             Hand::Import => Some("import"),
+            Hand::Itself { initial_token, .. } => {
+                let token = initial_token.map(|id| ("initial_token".to_owned(), json!(id)));
+                details.extend(token);
+                Some("itself")
+            }
+            Hand::Upkeep => Some("upkeep"),
         };
         details.extend(by.map(|by| ("by".to_owned(), json!(by))));
         let entry = match hand {
             Hand::Person(call) => self.entry(call, action, about.tenant)?,
-            Hand::CommandLine | Hand::Import => {
+            Hand::CommandLine | Hand::Import | Hand::Itself { .. } | Hand::Upkeep => {
                 let id = AuditId::from_bits(self.0.environment.id_bits()?);
                 let entry = Entry::new(id, self.0.environment.now(), action, "ok");
-                Entry { target_tenant_id: Some(about.tenant), ..entry }
+                let entry = Entry { target_tenant_id: Some(about.tenant), ..entry };
+                match hand {
+                    Hand::Itself { via, .. } => Entry {
+                        client_id: about.id.parse().ok(),
+                        ip: via.ip.clone(),
+                        request_id: Some(via.request_id.clone()),
+                        ..entry
+                    },
+                    _ => entry,
+                }
             }
         };
         Ok(Entry {

@@ -79,6 +79,7 @@ pub struct Secrets {
     forms: MacKey,
     nonces: MacKey,
     user_codes: MacKey,
+    registrations: MacKey,
 }
 
 impl Secrets {
@@ -103,12 +104,18 @@ impl Secrets {
             forms: derive("forms"),
             nonces: derive("dpop-nonces"),
             user_codes: derive("device-user-codes"),
+            registrations: derive("registration-tokens"),
         })
     }
 
     /// For the keyed hash of client secrets.
     pub(crate) const fn clients(&self) -> &MacKey {
         &self.clients
+    }
+
+    /// For the keyed hash of the tokens by which software registers and looks after itself.
+    pub(crate) const fn registrations(&self) -> &MacKey {
+        &self.registrations
     }
 
     /// For the stable `sub` of (customer, person).

@@ -26,6 +26,7 @@ pub mod home;
 pub mod identity;
 pub mod identity_providers;
 pub mod import;
+pub mod initial_tokens;
 pub mod introspect;
 pub mod invitations;
 pub mod jarm;
@@ -52,6 +53,7 @@ pub mod resource_servers;
 mod resources;
 pub mod revoke;
 pub mod rotation;
+pub mod self_registration;
 mod strangers;
 mod subject;
 pub mod trust;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub keys: rotation::Plan,
     /// How what clients registered is called.
     pub outbound: procura_outbound::Settings,
+    /// How software may register itself; `None`: not at all.
+    pub self_registration: Option<self_registration::Rules>,
 }
 
 /// How long a client can come back without the person. In seconds.
@@ -160,6 +164,7 @@ struct Inner {
     meters: meters::Meters,
     strangers: strangers::Strangers,
     arrivals: strangers::Arrivals,
+    registrations: strangers::Arrivals,
     leases: Leases,
     outbound: Outbound,
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
@@ -177,6 +182,7 @@ impl Issuer {
         let strangers = strangers::Strangers::new(settings.stranger_failures_per_minute);
         let outbound = Outbound::new(settings.outbound.clone());
         let arrivals = strangers::Arrivals::new(settings.stranger_failures_per_minute);
+        let per_minute = settings.self_registration.as_ref().map_or(0, |rules| rules.per_minute);
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -197,6 +203,7 @@ impl Issuer {
             client_keys: client_keys::Documents::new(client_keys::key_set),
             upstreams: upstream_calls::Upstreams::default(),
             arrivals,
+            registrations: strangers::Arrivals::at_most(per_minute),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -104,6 +104,7 @@ impl Issuer {
             ends_at: None,
             claims: StandardClaims::default(),
             created_at: now,
+            changed_at: now,
         };
         Ok(Provisioned { tenant, relationship, admin })
     }

@@ -40,7 +40,7 @@ impl Issuer {
         tenant: TenantId,
         settings: ClientSettings,
     ) -> Result<Registered> {
-        let permit = permit_clients(hand.caller(), tenant)?;
+        let permit = hand.permit_clients(tenant)?;
         let id = self.new_client_id()?;
         settings.check()?;
         let is_by_secret = settings.registration.token_endpoint_auth_method.is_by_secret();
@@ -234,17 +234,28 @@ impl Issuer {
         let mut tx = self.begin_by(hand).await?;
         let (client, permit) = self.client_for(&mut tx, hand, id, expected).await?;
         untouched(&mut tx, &permit, &client).await?;
-        if tx.find_resource_server(id).await?.is_some() {
-            return Err(Error::WrongState("resource_server"));
-        }
-        let ended = end_what_it_holds(&mut tx, id, "client.delete").await?;
-        tx.delete_client(id).await?;
-        let about = Subject::client(client.tenant, id);
-        let details = difference(&shown(&client.settings())?, &Value::Object(Map::new()));
-        tx.audit(self.entry_by(hand, "client.delete", about, details)?);
+        let ended = self.erase_client(&mut tx, hand, &client).await?;
         let revoked = self.commit_revocation(tx, ended, hand.confirm()).await?;
         self.forget_client(id);
         Ok(revoked)
+    }
+
+    /// Deletes a client, with the audit entry and the revocation; answers how many delegations that ended.
+    pub(crate) async fn erase_client(
+        &self,
+        tx: &mut Tx,
+        hand: Hand<'_>,
+        client: &Client,
+    ) -> Result<u64> {
+        if tx.find_resource_server(&client.id).await?.is_some() {
+            return Err(Error::WrongState("resource_server"));
+        }
+        let ended = end_what_it_holds(tx, &client.id, "client.delete").await?;
+        tx.delete_client(&client.id).await?;
+        let about = Subject::client(client.tenant, &client.id);
+        let details = difference(&shown(&client.settings())?, &Value::Object(Map::new()));
+        tx.audit(self.entry_by(hand, "client.delete", about, details)?);
+        Ok(ended)
     }
 
     /// Commits a change that may have ended something.
@@ -281,7 +292,7 @@ impl Issuer {
             own.map(|own| permit_clients(hand.caller(), own)).transpose()?;
             return Err(Error::NotFound);
         };
-        let permit = permit_clients(hand.caller(), client.tenant)?;
+        let permit = hand.permit_clients(client.tenant)?;
         if expected.is_some_and(|version| version != client.version) {
             return Err(Error::Stale);
         }

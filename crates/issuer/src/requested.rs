@@ -33,6 +33,7 @@ pub const CLAIMS: &[(&str, &[&str])] = &[
             "birthdate",
             "zoneinfo",
             "locale",
+            "updated_at",
         ],
     ),
     ("email", &["email", "email_verified"]),
@@ -145,6 +146,7 @@ pub(crate) fn claims_of(
     known.insert("name".into(), user.name.clone().into());
     known.insert("email".into(), user.email.clone().into());
     known.insert("email_verified".into(), true.into());
+    known.insert("updated_at".into(), user.changed_at.secs().into());
     let is_let = |claim: &str| scope_of(claim).is_some_and(|scope| may_know(scope, claim));
     known.retain(|claim, _| is_let(claim));
     Ok(known)

@@ -42,6 +42,12 @@ impl Arrivals {
     pub fn new(failures_per_minute: u32) -> Self {
         Self(Strangers::new(failures_per_minute.saturating_mul(BEGUN_TO_FAILED)))
     }
+
+    /// So many a minute for one address.
+    #[must_use]
+    pub fn at_most(per_minute: u32) -> Self {
+        Self(Strangers::new(per_minute))
+    }
 }
 
 #[derive(Default)]
@@ -117,6 +123,17 @@ impl Strangers {
         Ok(())
     }
 
+    /// Whether the next failure would get an entry. Counts nothing.
+    fn has_more(&self, ip: Option<IpAddr>, now: Ts) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |window: Window, most: u32| !window.is_over(now) && window.recorded >= most;
+        let place = ip.map(place);
+        let shared = if seen.places.len() >= MAX_ADDRESSES { seen.places.get(&None) } else { None };
+        let count = seen.places.get(&place).or(shared);
+        !is_full(seen.all, self.per_minute.saturating_mul(ALL_TO_ONE))
+            && !count.is_some_and(|count| is_full(count.window, self.per_minute))
+    }
+
     /// Takes out what was refused without an entry.
     fn take_dropped(&self) -> Vec<(Place, u64)> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,6 +200,21 @@ impl Issuer {
         admitted.map_err(|wait_secs| Error::TooManyFailures { wait_secs })
     }
 
+    /// Whether a proof of whoever says to be this client is looked at: it would be remembered. Where a public
+    /// client's address has no failures left, its proofs count as logins that begin.
+    pub fn admit_proof_of(&self, client: &Client, via: &Via) -> Result<()> {
+        let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let has_more = || self.0.strangers.has_more(ip, self.0.environment.now());
+        if client.is_confidential() || has_more() { Ok(()) } else { self.admit_arrival(via) }
+    }
+
+    /// Whether one more client may register itself from there.
+    pub(crate) fn admit_registration(&self, via: &Via) -> Result<()> {
+        let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let admitted = self.0.registrations.0.admit(ip, self.0.environment.now());
+        admitted.map_err(|wait_secs| Error::TooManyFailures { wait_secs })
+    }
+
     pub(crate) fn admit_failure(&self, via: &Via) -> Result<()> {
         let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
         self.0.strangers.admit(ip, self.0.environment.now()).map_err(|wait_secs| {
@@ -223,7 +255,10 @@ mod tests {
         assert!(admits(&strangers, "192.0.2.1", now));
         assert!(admits(&strangers, "::ffff:192.0.2.1", now), "the same address, written otherwise");
         assert_eq!(strangers.admit("192.0.2.1".parse().ok(), Ts::from_secs(645)), Err(15));
+        let has_more = |ip: &str, at| strangers.has_more(ip.parse().ok(), Ts::from_secs(at));
+        assert!(!has_more("192.0.2.1", 645) && has_more("192.0.2.2", 645));
         assert!(admits(&strangers, "192.0.2.2", now));
+        assert!(has_more("192.0.2.1", 660), "a minute later");
         assert!(admits(&strangers, "192.0.2.1", Ts::from_secs(660)), "a minute later");
         let dropped = strangers.take_dropped();
         assert_eq!(dropped, [(Some("192.0.2.1".parse().unwrap()), 1)]);
@@ -251,6 +286,7 @@ mod tests {
         let crowd = (0..100_000_u32).map(|n| IpAddr::V4(n.into()));
         let admitted = crowd.filter(|ip| strangers.admit(Some(*ip), now).is_ok()).count();
         assert_eq!(admitted, 60, "twenty times what one address has");
+        assert!(!strangers.has_more("203.0.113.1".parse().ok(), now));
         assert!(strangers.seen.lock().unwrap().places.len() <= MAX_ADDRESSES + 1);
         assert!(strangers.take_dropped().len() <= MAX_ADDRESSES + 1);
         assert!(admits(&strangers, "192.0.2.1", Ts::from_secs(660)), "a minute later");

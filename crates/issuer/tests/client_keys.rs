@@ -234,6 +234,7 @@ async fn issuer(allow: &str) -> Issuer {
         mail_dir: "/nowhere".into(),
         keys: Plan::default(),
         outbound: settings(allow),
+        self_registration: None,
     };
     let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
     let secrets = Secrets::open(&store, &master, &environment).await.unwrap();

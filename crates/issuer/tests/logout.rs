@@ -38,6 +38,7 @@ async fn issuer() -> Issuer {
         mail_dir: std::env::temp_dir(),
         is_dpop_nonce_required: false,
         outbound: procura_outbound::Settings::default(),
+        self_registration: None,
         keys: Plan::default(),
     };
     Issuer::open(store, settings, environment, secrets).await.unwrap()

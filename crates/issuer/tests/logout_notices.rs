@@ -151,6 +151,7 @@ impl World {
             mail_dir: "/nowhere".into(),
             keys: Plan::default(),
             outbound,
+            self_registration: None,
         };
         let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
         let secrets = Secrets::open(&store, &master, &environment).await.unwrap();
@@ -245,6 +246,7 @@ fn user() -> User {
         ends_at: None,
         claims: StandardClaims::default(),
         created_at: NOW,
+        changed_at: NOW,
     }
 }
 

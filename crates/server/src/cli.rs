@@ -9,8 +9,8 @@ use crate::{
     client_commands as clients,
     config::Config,
     failure::Failure,
-    identity_provider_commands as providers, key_commands as keys,
-    resource_server_commands as servers, seed,
+    identity_provider_commands as providers, initial_token_commands as initial_tokens,
+    key_commands as keys, resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -33,6 +33,9 @@ enum Command {
     /// Look after clients: software that asks for tokens.
     #[command(subcommand)]
     Client(clients::Command),
+    /// Look after initial access tokens: what lets software register itself.
+    #[command(subcommand)]
+    InitialToken(initial_tokens::Command),
     /// Look after resource servers: services that take tokens.
     #[command(subcommand)]
     ResourceServer(servers::Command),
@@ -161,6 +164,7 @@ pub fn run() -> Result<(), Failure> {
         }
         Command::Client(command) => clients::run(&command),
         Command::AccessRequest(command) => requests::run(&command),
+        Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),
         Command::Import(import) => seed::import(&import),

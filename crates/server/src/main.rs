@@ -17,6 +17,7 @@ mod demo;
 mod exposure;
 mod failure;
 mod identity_provider_commands;
+mod initial_token_commands;
 mod key_commands;
 mod keys;
 mod logouts;

@@ -14,8 +14,10 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Every route there is for others than who runs the deployment.
 pub fn routes(app: App) -> Router {
+    let does_register = app.issuer().settings().self_registration.is_some();
     Router::new()
         .merge(oauth_routes())
+        .merge(if does_register { registration_routes() } else { Router::new() })
         .merge(console_routes())
         .merge(relationship_routes())
         .merge(api_routes())
@@ -44,6 +46,18 @@ fn oauth_routes() -> Router<App> {
         .route("/oauth2/logout", get(oauth::logout::by_get).post(oauth::logout::by_post))
         .route("/oauth2/introspect", post(oauth::introspect::introspect))
         .route("/oauth2/revoke", post(oauth::revoke::revoke))
+        .method_not_allowed_fallback(oauth::error::method_not_allowed)
+}
+
+/// Only where the configuration lets software register itself: else nothing is there.
+fn registration_routes() -> Router<App> {
+    use oauth::register;
+    Router::new()
+        .route("/oauth2/register", post(register::register))
+        .route(
+            "/oauth2/register/{client}",
+            get(register::find).put(register::update).delete(register::delete),
+        )
         .method_not_allowed_fallback(oauth::error::method_not_allowed)
 }
 
@@ -112,8 +126,10 @@ fn api_routes() -> Router<App> {
 }
 
 fn client_routes() -> Router<App> {
-    use api::{clients, resource_servers};
+    use api::{clients, initial_tokens, resource_servers};
     Router::new()
+        .route("/api/initial-access-tokens", get(initial_tokens::list).post(initial_tokens::make))
+        .route("/api/initial-access-tokens/{id}", delete(initial_tokens::end))
         .route("/api/clients", get(clients::list).post(clients::register))
         .route(
             "/api/clients/{id}",

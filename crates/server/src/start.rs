@@ -197,6 +197,7 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         mail_dir: config.server.data.join("mail"),
         keys: config.keys.plan(),
         outbound: outbound::settings(&config.outbound)?,
+        self_registration: config.registration.rules(),
     })
 }
 
@@ -263,6 +264,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
             tracing::error!("this clock and the database's are more than 30 s apart");
             continue;
         }
+        if let Err(error) = issuer.tend_self_registered().await {
+            tracing::error!(%error, "clients that nobody uses could not be looked after");
+        }
         let forgotten = issuer.store().forget_revocations(now).await;
         let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
         let forgotten = forgotten.and(issuer.store().forget_used_values(now).await);
@@ -271,6 +275,7 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         let forgotten = forgotten.and(issuer.store().forget_device_codes(now).await);
         let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
         let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_initial_tokens(now).await);
         if let Err(error) = forgotten {
             tracing::error!(%error, "old entries could not be put away");
         }

@@ -36,7 +36,7 @@ pub const TABLES: &[Table] = &[
     table("tenants", "id slug name status plan partner_access partner_code created_at#"),
     table(
         "users",
-        "id tenant_id email name roles status password_hash ends_at# claims created_at#",
+        "id tenant_id email name roles status password_hash ends_at# claims created_at# changed_at#",
     ),
     table(
         "sessions",
@@ -104,6 +104,7 @@ pub const TABLES: &[Table] = &[
         key_columns: 2,
         ..table("identity_links", "provider_id subject user_id tenant_id created_at#")
     },
+    table("self_registered_clients", "client_id token_hash initial_token_id kept_until#"),
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
@@ -115,6 +116,8 @@ pub const LEFT_OUT: &[&str] = &[
     "device_codes",
     "head",
     "home_tokens",
+    // Those that were used up since would be good again.
+    "initial_access_tokens",
     "logout_notices",
     "pushed_requests",
     "refresh_families",

@@ -68,6 +68,8 @@ pub struct User {
     pub claims: StandardClaims,
     /// Since when.
     pub created_at: Ts,
+    /// When name or claims last changed.
+    pub changed_at: Ts,
 }
 
 fn user(row: &Row) -> Result<User> {
@@ -82,6 +84,7 @@ fn user(row: &Row) -> Result<User> {
         ends_at: row.opt_ts("ends_at")?,
         claims: row.json("claims")?,
         created_at: row.ts("created_at")?,
+        changed_at: row.opt_ts("changed_at")?.map_or_else(|| row.ts("created_at"), Ok)?,
     })
 }
 
@@ -160,16 +163,20 @@ impl Tx {
         row.as_ref().map(user).transpose()
     }
 
-    /// Writes what a person is called, is in the tenant, and lets be known.
+    /// Writes what a person is called, is in the tenant, and lets be known; and when, where others may see
+    /// the difference.
     pub async fn update_user(&mut self, user: &User) -> Result<()> {
-        const UPDATE: &str = "UPDATE users SET name = $3, roles = $4, claims = $5 \
-                              WHERE tenant_id = $1 AND id = $2";
+        const UPDATE: &str = "UPDATE users SET name = $3, roles = $4, claims = $5, \
+                              changed_at = CASE WHEN name = $3 AND claims = $5 THEN changed_at \
+                              ELSE $6 END WHERE tenant_id = $1 AND id = $2";
+        let now = self.now();
         query(UPDATE)
             .bind(user.tenant.to_string())
             .bind(user.id.to_string())
             .bind(&user.name)
             .bind(joined(&user.roles))
             .bind(json(&user.claims)?)
+            .bind(now.0)
             .execute(self.connection())
             .await?;
         Ok(())

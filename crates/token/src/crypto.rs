@@ -72,15 +72,16 @@ pub fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// A key for HMAC-SHA-256, prepared once.
+/// A key for HMAC-SHA-256, prepared once. In a box: prepared it is large, and whatever holds several is moved
+/// through every future that opens it.
 #[derive(Clone)]
-pub struct MacKey(hmac::Key);
+pub struct MacKey(Box<hmac::Key>);
 
 impl MacKey {
     /// The key with these bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
     /// HMAC-SHA-256 over the parts. Callers part variable-length fields themselves.

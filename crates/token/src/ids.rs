@@ -101,6 +101,7 @@ id!(/** One entry of the audit log. */ AuditId, "evt");
 id!(/** One request to be let into a customer's tenant for a while. */ AccessRequestId, "req");
 id!(/** One pending authorization request in a browser. */ InteractionId, "int");
 id!(/** An identity provider of a tenant. */ ProviderId, "idp");
+id!(/** A token that lets software register itself; the id opens nothing. */ InitialTokenId, "itk");
 
 /// A client's id: software, not a person. A string, because deployments may choose it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,9 @@
 //! What works once works once at all nodes, also after one of them has started again.
 
 use procura_domain::Profile;
-use procura_tests::{ASSERTION, House, HouseOptions, Postgres, Software};
-use serde_json::json;
+use procura_tests::{ASSERTION, Answer, House, HouseOptions, Postgres, Software};
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::{PAT, first_node};
 
@@ -112,4 +113,38 @@ async fn what_was_used_is_used_after_a_restart() {
     software.post(TOKEN, &[GRANT], &[&proof]).await.oauth_error(400, "invalid_dpop_proof");
     // And what was not used is still good.
     house.visitor().code_by(&start, PAT).await;
+}
+
+#[tokio::test]
+async fn software_registers_as_often_as_its_token_says_at_two_nodes_together() {
+    let one = House::start_with(HouseOptions {
+        database: Some(Postgres::shared().database()),
+        environment: vec![("PROCURA__REGISTRATION__ENABLED", "true".to_owned())],
+        ..HouseOptions::default()
+    });
+    let two = one.another_node();
+    let tom = one.log_in("tom@northwind.test").await;
+    let offer = json!({ "name": "For a test", "uses": 3 });
+    let made = tom.post("/api/initial-access-tokens", &offer).await;
+    let token = made.expect(201).string("token");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let send = async |method: Method, at: String, token: &str, body: &Value| {
+        let request = http.request(method, at).bearer_auth(token).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
+    let urls = [one.url(), two.url()];
+    let attempts = (0..16)
+        .map(|n| send(Method::POST, format!("{}/oauth2/register", urls[n % 2]), &token, &metadata));
+    let answers = futures_util::future::join_all(attempts).await;
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert_eq!(made.len(), 3);
+    // Of two changes with one registration token one is made.
+    let (id, own) = (made[0].string("client_id"), made[0].string("registration_access_token"));
+    let body = json!({ "client_id": id, "redirect_uris": ["https://app.example/cb"] });
+    let changes =
+        urls.map(|url| send(Method::PUT, format!("{url}/oauth2/register/{id}"), &own, &body));
+    let mut statuses: Vec<_> = futures_util::future::join_all(changes).await;
+    statuses.sort_by_key(|answer| answer.status);
+    assert_eq!((statuses[0].status, statuses[1].status), (200, 401));
 }

@@ -163,7 +163,10 @@ async fn section_5_4_scopes_let_claims_be_known_at_userinfo_and_not_in_the_id_to
         ("openid email", vec!["email", "email_verified", "sub"]),
         ("openid phone", vec!["phone_number", "phone_number_verified", "sub"]),
         ("openid address", vec!["address", "sub"]),
-        ("openid profile", vec!["birthdate", "family_name", "given_name", "locale", "name", "sub"]),
+        (
+            "openid profile",
+            vec!["birthdate", "family_name", "given_name", "locale", "name", "sub", "updated_at"],
+        ),
     ] {
         let answer = tokens(&house, &visitor, &[("scope", scope)], PAT).await;
         let seen = userinfo(&house, &answer.string("access_token")).await;

@@ -8,7 +8,7 @@ use procura_tests::{
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
-use super::{PAT, READ_BILLING, at, http, send};
+use super::{PAT, READ_BILLING, at, http, relying_party::ask, send};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 const TOKEN: &str = "/oauth2/token";
@@ -341,4 +341,44 @@ async fn section_5_a_refresh_token_of_a_public_client_works_with_its_key_alone()
     }
     let proof = software.proof("/oauth2/token");
     software.post_bare("/oauth2/token", &form, &[&proof]).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_says_to_be_a_public_client_fills_no_disk_with_proofs() {
+    let limit = ("PROCURA__LIMITS__UNAUTHENTICATED_FAILURES_PER_MINUTE", "2".to_owned());
+    let house =
+        House::start_with(HouseOptions { environment: vec![limit], ..HouseOptions::default() });
+    let public = house
+        .software(Profile::Oauth21, |c| {
+            c.registration.token_endpoint_auth_method = AuthMethod::None;
+            c.grant_types.remove("client_credentials");
+        })
+        .await;
+    let confidential = house.software(Profile::Oauth21, |_| {}).await;
+    let guess = async || {
+        let verifier = "x".repeat(43);
+        let form = [
+            ("client_id", public.id.as_str()),
+            ("grant_type", "authorization_code"),
+            ("code", "guess"),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", &verifier),
+        ];
+        public.post_bare(TOKEN, &form, &[&public.proof(TOKEN)]).await
+    };
+    let remembered = async || {
+        let count = "SELECT CAST(count(*) AS TEXT) FROM used_values".to_owned();
+        ask(&house, count).await[0].parse::<u32>().unwrap()
+    };
+    for _ in 0..2 {
+        guess().await.oauth_error(400, "invalid_grant");
+    }
+    for _ in 0..20 {
+        guess().await.oauth_error(429, "temporarily_unavailable");
+    }
+    // Two whose failures have an entry, and five times as many as begin to log in.
+    assert_eq!(remembered().await, 12);
+    // Whoever proves who it is is served as always.
+    confidential.token(&[GRANT]).await.expect(200);
+    assert!(remembered().await > 12);
 }

@@ -211,3 +211,20 @@ fn no_text_breaks_the_chain_on_sqlite() {
 fn no_text_breaks_the_chain_on_postgres() {
     texts_on(&Empty::postgres());
 }
+
+on_both! {
+    async fn a_person_has_changed_when_others_can_see_it(empty: &Empty) {
+        let store = world(empty).await;
+        let changed_at = async || store.find_user(PARTNER, USER).await.unwrap().unwrap().changed_at;
+        assert_eq!(changed_at().await, NOW);
+        let mut before = store.find_user(PARTNER, USER).await.unwrap().unwrap();
+        before.roles.clear();
+        for (name, secs, expected) in [("Patricia", 10, NOW.plus_secs(10)), ("Patricia", 20, NOW.plus_secs(10))] {
+            let mut tx = store.begin(NOW.plus_secs(secs)).await.unwrap();
+            name.clone_into(&mut before.name);
+            tx.update_user(&before).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(changed_at().await, expected);
+        }
+    }
+}

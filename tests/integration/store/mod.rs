@@ -10,6 +10,7 @@ mod once;
 mod opening;
 mod refreshed;
 mod schema;
+mod self_registered;
 mod statements;
 mod walls;
 mod world;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::{
     Empty, Location,
-    world::{EDGE, NOW, PARTNER, customer, edge, tenant, user},
+    world::{EDGE, NOW, PARTNER, client, customer, edge, tenant, user},
 };
 
 const CUSTOMERS: [TenantId; 2] = [customer(1), customer(2)];
@@ -59,24 +59,68 @@ async fn a_statement_without_a_where_sees_one_tenant_only() {
     }
 }
 
+#[tokio::test]
+async fn what_a_login_gave_is_seen_where_its_person_is() {
+    let empty = Empty::postgres();
+    let store = world(&empty).await;
+    let mut tx = store.begin(NOW).await.unwrap();
+    tx.insert_client(&client("cli_app")).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut connection = PgConnection::connect(empty.url()).await.unwrap();
+    sqlx::query("SELECT set_config('procura.tenant', '*', false)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    // One login of each person, with whatever it can leave behind.
+    for statement in [
+        "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, acr, amr, idp, \
+         expires_at) SELECT 's' || id, id, tenant_id, id, 0, '', '', '', 0 FROM users",
+        "INSERT INTO authorization_codes (code_hash, session_id, client_id, grant_json, expires_at) \
+         SELECT id, 's' || id, 'cli_app', '{}', 0 FROM users",
+        "INSERT INTO consents SELECT id, 'cli_app', 'openid', 0 FROM users",
+        "INSERT INTO home_tokens (jti, session_id, user_id, client_id, origin_hash, expires_at) \
+         SELECT id, 's' || id, id, 'cli_app', id, 0 FROM users",
+        "INSERT INTO logout_notices (client_id, user_id, session_id, attempts, next_at, created_at) \
+         SELECT 'cli_app', id, 's' || id, 0, 0, 0 FROM users",
+        "INSERT INTO refresh_families (origin_hash, session_id, user_id, tenant_id, client_id, \
+         grant_json, ends_at, idle_ends_at) \
+         SELECT id, 's' || id, id, tenant_id, 'cli_app', '{}', 0, 0 FROM users",
+        "INSERT INTO refresh_tokens (token_hash, origin_hash) SELECT id, id FROM users",
+        "INSERT INTO session_clients SELECT 's' || id, 'cli_app' FROM users",
+    ] {
+        let done = sqlx::query(statement).execute(&mut connection).await;
+        assert!(done.is_ok(), "{statement}: {:?}", done.err());
+    }
+    let mut fresh = PgConnection::connect(empty.url()).await.unwrap();
+    let acme = CUSTOMERS[0].to_string();
+    for table in [
+        "authorization_codes",
+        "consents",
+        "home_tokens",
+        "logout_notices",
+        "refresh_tokens",
+        "session_clients",
+    ] {
+        let mut see = async |context| seen(&mut fresh, context, table).await;
+        assert_eq!(see(Some("*")).await, 3, "{table}: where all is looked at");
+        assert_eq!(see(Some(&acme)).await, 1, "{table}: a customer");
+        assert_eq!(see(Some("ten_nobody")).await, 0, "{table}: a stranger");
+        assert_eq!(see(None).await, 0, "{table}: without a context");
+    }
+}
+
 /// Tables that hold nothing of a single tenant, or only one-time values that nobody lists.
 const COMMON: &[&str] = &[
     "_sqlx_migrations",
     "audit_checkpoints",
-    "authorization_codes",
-    "consents",
     "device_codes",
     "head",
-    "home_tokens",
     "interactions",
     "invitations",
-    "logout_notices",
-    "refresh_tokens",
     "pushed_requests",
     "resource_servers",
     "revocations",
     "sealed_secrets",
-    "session_clients",
     "signing_keys",
     "tenants",
     "upstream_logins",

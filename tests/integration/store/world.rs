@@ -61,6 +61,7 @@ pub fn user(id: UserId, tenant: TenantId) -> User {
         ends_at: None,
         claims: StandardClaims::default(),
         created_at: NOW,
+        changed_at: NOW,
     }
 }
 

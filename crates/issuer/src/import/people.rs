@@ -180,6 +180,7 @@ impl Run<'_> {
                 ends_at: None,
                 claims: user.claims.clone(),
                 created_at: self.tx.now(),
+                changed_at: self.tx.now(),
                 email,
             };
             match self.tx.find_user_by_email(&wanted.email).await? {

@@ -71,6 +71,7 @@ impl World {
             mail_dir: self.folder.join("mail"),
             keys: Plan::default(),
             outbound: procura_outbound::Settings::default(),
+            self_registration: None,
         };
         let secrets = Secrets::open(&store, &master('7'), &self.environment()).await.unwrap();
         Issuer::open(store, settings, self.environment(), secrets).await.unwrap()

@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
-    tenant_id: Option<String>,
+    pub(crate) tenant_id: Option<String>,
 }
 
 /// `GET /api/clients`
@@ -171,7 +171,7 @@ fn answer(app: &App, changed: &ChangedClient) -> Response {
 }
 
 /// The tenant that a request names by id or slug, where it names one.
-async fn named(
+pub(crate) async fn named(
     app: &App,
     caller: &Caller,
     name: Option<&str>,

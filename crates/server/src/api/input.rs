@@ -17,6 +17,11 @@ use crate::api::problem::Problem;
 /// write. In JSON it can only be escaped.
 const ESCAPED_NUL: &[u8] = b"\\u0000";
 
+/// Whether a text of JSON has a NUL in it.
+pub(crate) fn has_nul(json: &[u8]) -> bool {
+    json.windows(ESCAPED_NUL.len()).any(|window| window == ESCAPED_NUL)
+}
+
 /// A JSON body.
 pub struct Body<T>(pub T);
 
@@ -32,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 _ => Problem::invalid("body"),
             }
         })?;
-        if body.windows(ESCAPED_NUL.len()).any(|window| window == ESCAPED_NUL) {
+        if has_nul(&body) {
             return Err(Problem::invalid("body"));
         }
         let request = Request::from_parts(parts, body.into());

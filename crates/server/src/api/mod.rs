@@ -6,6 +6,7 @@ pub mod audit;
 pub mod caller;
 pub mod clients;
 pub mod identity_providers;
+pub mod initial_tokens;
 pub mod input;
 pub mod me;
 pub mod problem;

@@ -8,6 +8,7 @@ use procura_store::{
     clients::{Client, ResourceServer},
     identity_providers::{IdentityLink, Provider},
     relationships::Link,
+    self_registration::InitialToken,
     users::User,
 };
 use procura_token::Ts;
@@ -201,6 +202,21 @@ pub(crate) fn client(client: &Client, now: Ts) -> Value {
         shown.extend(settings);
     }
     shown
+}
+
+/// An initial access token. Never what is shown to register.
+pub(crate) fn initial_token(token: &InitialToken, now: Ts) -> Value {
+    json!({
+        "id": token.id,
+        "tenant_id": token.tenant,
+        "name": token.name,
+        "is_live": token.is_live(now),
+        "uses_left": token.uses_left,
+        "created_by": token.created_by,
+        "created_at": token.created_at.rfc3339(),
+        "expires_at": token.expires_at.rfc3339(),
+        "ended_at": time(token.ended_at),
+    })
 }
 
 /// A resource server; it has the id of its client.

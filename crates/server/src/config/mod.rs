@@ -2,6 +2,7 @@
 //! refused. Every setting has a default, so that no file is needed at all.
 
 mod edge;
+mod registration;
 mod sections;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use procura_domain::Limits;
 use serde::Deserialize;
 
 pub use edge::{Outbound, Tls};
+pub use registration::Registration;
 pub use sections::{Bounds, Database, Keys, Log, Metrics, Redis, Server, Telemetry, Tokens};
 
 use crate::{failure::Failure, outbound, proxies::Proxies, relay, tls};
@@ -40,6 +42,8 @@ pub struct Config {
     pub tls: Tls,
     /// How what clients registered is called.
     pub outbound: Outbound,
+    /// How software may register itself.
+    pub registration: Registration,
     /// What it says about itself.
     pub log: Log,
 }
@@ -59,7 +63,10 @@ impl Config {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
-            .with_list_parse_key("outbound.allow");
+            .with_list_parse_key("outbound.allow")
+            .with_list_parse_key("registration.profiles")
+            .with_list_parse_key("registration.auth_methods")
+            .with_list_parse_key("registration.grant_types");
         builder = builder.add_source(environment);
         // As it stands there: 64 digits can look like a number.
         if let Ok(key) = std::env::var(MASTER_KEY_VARIABLE) {
@@ -115,6 +122,9 @@ impl Config {
         }
         relay::place(&self.redis)?;
         if let Some(fault) = self.tls.fault().or_else(|| self.outbound.fault()) {
+            return refuse(fault);
+        }
+        if let Some(fault) = self.registration.fault() {
             return refuse(fault);
         }
         tls::Tls::open(&self.tls)?;
@@ -179,7 +189,7 @@ impl Config {
              [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
              jwks_max_age_secs = {}\n\n\
              [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
-             {}{}[log]\nfilter = {:?}\nformat = {:?}\n",
+             {}{}{}[log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
@@ -209,6 +219,7 @@ impl Config {
             self.redis.ca_file.display().to_string(),
             self.tls.to_toml(),
             self.outbound.to_toml(),
+            self.registration.to_toml(),
             self.log.filter,
             self.log.format,
         )

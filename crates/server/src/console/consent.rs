@@ -28,6 +28,8 @@ use crate::{
 #[template(path = "consent.html")]
 struct ConsentPage<'a> {
     client_name: &'a str,
+    /// Where the person goes back to, of an application that nobody here has registered.
+    unknown_at: Option<&'a str>,
     links: Vec<(&'static str, &'a str)>,
     tenant_name: &'a str,
     user_name: &'a str,
@@ -60,8 +62,11 @@ async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respons
     let user = app.issuer().store().find_user(session.tenant, session.user).await?;
     let tenant = app.issuer().store().find_tenant(session.tenant).await?;
     let (user, tenant): (User, _) = user.zip(tenant).ok_or(Error::NotFound)?;
+    let target = page::form_target(&shown.pending.redirect_uri);
+    let is_unknown = app.issuer().has_registered_itself(&shown.client.id).await?;
     let consent = ConsentPage {
         client_name: &shown.client.name,
+        unknown_at: target.as_deref().filter(|_| is_unknown),
         links: links(&shown),
         tenant_name: &tenant.name,
         user_name: &user.name,
@@ -71,7 +76,6 @@ async fn try_show(app: &App, headers: &HeaderMap, form: &Form) -> Result<Respons
         interaction: shown.id.to_string(),
         form_token: form_token(app, &purpose(&shown, &session), &browser),
     };
-    let target = page::form_target(&shown.pending.redirect_uri);
     Ok(page::render(StatusCode::OK, &consent, target.as_deref()))
 }
 

@@ -6,9 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use procura_issuer::{
-    Error, Issuer, Result,
+    Error, Issuer, Result, Via,
     dpop::{ProvenKey, Proving},
 };
+use procura_store::clients::Client;
 use procura_token::{
     Shown,
     dpop::{Fault, HEADER},
@@ -26,6 +27,12 @@ pub async fn proven(
 ) -> Result<Option<ProvenKey>> {
     let Some(proof) = one(headers)? else { return Ok(None) };
     issuer.take_proof(proof, Proving { method, path, token: None }).await.map(Some)
+}
+
+/// Whether a proof, where there is one, is looked at: of a public client everybody can say to be it, and a
+/// proof that was looked at is remembered.
+pub fn admit(issuer: &Issuer, headers: &HeaderMap, client: &Client, via: &Via) -> Result<()> {
+    if headers.contains_key(HEADER) { issuer.admit_proof_of(client, via) } else { Ok(()) }
 }
 
 /// The proof of the request. Several are refused: which one counts is not ours to guess.

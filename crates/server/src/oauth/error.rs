@@ -16,6 +16,8 @@ pub struct OAuthError {
     status: StatusCode,
     code: &'static str,
     description: &'static str,
+    /// Names the member in question, in front of the description.
+    about: Option<&'static str>,
     acr: Option<&'static str>,
     max_age: Option<i64>,
     challenge: Option<&'static str>,
@@ -29,6 +31,7 @@ impl OAuthError {
             status,
             code,
             description,
+            about: None,
             acr: None,
             max_age: None,
             challenge: None,
@@ -139,6 +142,41 @@ impl OAuthError {
         }
     }
 
+    /// What software says of itself cannot be read (RFC 7591 §3.2.2).
+    #[must_use]
+    pub const fn metadata(description: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_client_metadata", description)
+    }
+
+    /// A refusal of what software says of itself when it registers (RFC 7591 §3.2.2), or of the token that
+    /// it shows for it (RFC 7592 §2).
+    #[must_use]
+    pub fn registration(error: Error) -> Self {
+        let bad = |member, description| {
+            let code = match member {
+                "redirect_uris" => "invalid_redirect_uri",
+                "software_statement" => "unapproved_software_statement",
+                _ => "invalid_client_metadata",
+            };
+            Self { about: Some(member), ..Self::new(StatusCode::BAD_REQUEST, code, description) }
+        };
+        match error {
+            Error::Unfit(fault) => bad(fault.member, fault.why),
+            Error::Invalid(member) => bad(member, "is not valid"),
+            Error::Unauthenticated => Self::bearer(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "Bearer error=\"invalid_token\"",
+            ),
+            Error::Forbidden => Self::new(
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "An administrator has taken over this registration.",
+            ),
+            other => other.into(),
+        }
+    }
+
     /// The code, for the audit log and for pages.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -228,6 +266,10 @@ impl From<Error> for OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let mut body = json!({ "error": self.code, "error_description": self.description });
+        if let (Some(about), Some(body)) = (self.about, body.as_object_mut()) {
+            let description = format!("{about}: {}", self.description);
+            body.insert("error_description".into(), description.into());
+        }
         if let Some(body) = body.as_object_mut() {
             self.acr.map(|acr| body.insert("acr_values".into(), acr.into()));
             self.max_age.map(|age| body.insert("max_age".into(), age.into()));

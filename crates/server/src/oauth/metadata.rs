@@ -28,7 +28,14 @@ const OWN_ALGS: [&str; 2] = ["ES256", "RS256"];
 
 /// The metadata document.
 pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
-    (CACHEABLE, Json(document(app.origin())))
+    let mut document = document(app.origin());
+    if app.issuer().settings().self_registration.is_some()
+        && let Some(members) = document.as_object_mut()
+    {
+        let at = format!("{}/oauth2/register", app.origin());
+        members.insert("registration_endpoint".to_owned(), at.into());
+    }
+    (CACHEABLE, Json(document))
 }
 
 /// The document for this issuer.

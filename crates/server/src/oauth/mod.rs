@@ -11,6 +11,7 @@ pub mod logout;
 pub mod metadata;
 pub mod par;
 pub mod protected_resource;
+pub mod register;
 pub mod request;
 pub mod revoke;
 pub mod token;

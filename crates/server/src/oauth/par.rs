@@ -53,6 +53,7 @@ async fn try_push(
         }
     };
     let client = client_auth::authenticate(issuer, headers, &form, ACTION, via).await?;
+    dpop::admit(issuer, headers, &client, via)?;
     let pushed = match dpop::proven(issuer, headers, ("POST", "/oauth2/par")).await {
         Ok(key) => keep(app, &client, (&form, via), key).await,
         Err(error) => Err(error.into()),

@@ -65,6 +65,7 @@ async fn try_token(
         _ => "token.issue",
     };
     let client = client_auth::authenticate(issuer, headers, &form, action, via).await?;
+    dpop::admit(issuer, headers, &client, via)?;
     let key = match dpop::proven(issuer, headers, ("POST", "/oauth2/token")).await {
         Ok(key) => key,
         Err(error) => {
