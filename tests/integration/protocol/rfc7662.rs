@@ -1,4 +1,4 @@
-//! RFC 7662 and RFC 7009: who may ask about a token, who may revoke it.
+//! RFC 7662: who may ask about a token.
 
 use procura_tests::{Answer, House};
 
@@ -31,32 +31,4 @@ async fn section_2_2_only_the_audiences_own_resource_server_learns_anything() {
     for by in [portal, (isp.0, "wrong"), ("cli_nobody", "x")] {
         introspect(&house, by, &[("token", &token)]).await.oauth_error(401, "invalid_client");
     }
-}
-
-#[tokio::test]
-async fn rfc7009_section_2_1_a_client_revokes_its_own_tokens_only() {
-    let house = House::start();
-    let pat = house.log_in(PAT).await;
-    let token = pat.switch("acme-corp", READ_BILLING).await;
-    let isp = credentials(&house, "isp");
-    let revoke = |secret: &str, form: &[(&str, &str)]| {
-        let request = http().post(at(&house, "/oauth2/revoke"));
-        send(request.basic_auth(isp.0, Some(secret)).form(form))
-    };
-    // Another client's attempt is no error and no news (section 2.2).
-    revoke(isp.1, &[("token", &token)]).await.expect(200);
-    assert!(house.is_alive(&token).await);
-    revoke(isp.1, &[]).await.oauth_error(400, "invalid_request");
-    revoke("wrong", &[("token", &token)]).await.oauth_error(401, "invalid_client");
-    house.revoke("garbage").await.expect(200);
-    house.revoke(&token).await.expect(200);
-    assert!(!house.is_alive(&token).await);
-    // Again is no error, and adds nothing to the log that all verifiers carry.
-    let head = async || {
-        let request = http().get(at(&house, "/revocations/snapshot"));
-        send(request.basic_auth(isp.0, Some(isp.1))).await.expect(200).json()["head"].clone()
-    };
-    let before = head().await;
-    house.revoke(&token).await.expect(200);
-    assert_eq!(head().await, before);
 }
