@@ -344,7 +344,7 @@ static SAMPLES: LazyLock<Vec<(World, restriction::Draw)>> = LazyLock::new(|| {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config(1), rng);
     let strategy = (world(), draws());
-    (0..4_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+    (0..8_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
 });
 
 #[test]
