@@ -61,6 +61,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     let via = Via { ip: client.map(|ip| ip.to_string()), request_id: request_id.clone() };
     request.extensions_mut().insert(via);
     let face = Face::of(request.uri().path());
+    let takes_tokens = protected_resource::takes_tokens(request.uri().path());
     let handled = async {
         if face == Face::Api && has_nul(request.uri()) {
             return Problem::invalid("url").into_response();
@@ -73,7 +74,7 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         response = problem.render(&request_id, &response);
     }
     let headers = response.headers_mut();
-    if headers.contains_key(header::WWW_AUTHENTICATE) {
+    if takes_tokens && headers.contains_key(header::WWW_AUTHENTICATE) {
         protected_resource::point_to(app.origin(), headers);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {

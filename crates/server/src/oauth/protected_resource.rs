@@ -34,6 +34,11 @@ pub async fn metadata(State(app): State<App>) -> ([(HeaderName, &'static str); 1
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document))
 }
 
+/// Whether what is asked for at this path is an access token. Registration has tokens of its own (RFC 7591 §3).
+pub fn takes_tokens(path: &str) -> bool {
+    !path.starts_with("/oauth2/register")
+}
+
 /// Names the metadata in every challenge for an access token (RFC 9728 §5.1). A challenge for a client's
 /// secret asks for something else.
 pub fn point_to(issuer: &str, headers: &mut HeaderMap) {
