@@ -276,8 +276,15 @@ impl Issuer {
                 let expired = Unready::Expired;
                 return self.refuse_device(client, (expired.into(), expired.code()), via).await;
             }
-            let is_in_time = self.0.store.note_poll(&hash, now).await?;
-            return Err(if is_in_time { Unready::Pending } else { Unready::TooFast }.into());
+            if self.0.store.note_poll(&hash, now).await? {
+                return Err(Unready::Pending.into());
+            }
+            if !client.is_confidential() {
+                // Nobody who need not prove anything makes us write without end.
+                self.admit_arrival(via)?;
+            }
+            self.0.store.slow_device(&hash, now).await?;
+            return Err(Unready::TooFast.into());
         }
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         if !tx.is_current_client(client).await? {

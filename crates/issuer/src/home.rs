@@ -16,6 +16,7 @@ use crate::{
     Error, Issuer, Minted, Result,
     authorize::Pending,
     dpop::ProvenKey,
+    login::{OPERATOR_BY_UPSTREAM, is_operator_from_elsewhere},
     mint::Home,
     requested::{IDENTITY_SCOPES, Requested},
 };
@@ -73,6 +74,10 @@ impl Issuer {
         let Some(user) = user.filter(may_log_in) else {
             return Ok(Err("user_inactive"));
         };
+        // Whoever rose after this login has to come in again, by a password.
+        if is_operator_from_elsewhere(&user, &session.idp) {
+            return Ok(Err(OPERATOR_BY_UPSTREAM));
+        }
         let tenant = tx.find_tenant(session.tenant).await?;
         if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
             return Ok(Err("home_tenant_inactive"));

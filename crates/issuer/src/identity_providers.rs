@@ -22,6 +22,9 @@ use crate::{
 /// Longer secrets and subjects are none.
 const MAX_SECRET_BYTES: usize = 512;
 const MAX_SUBJECT_BYTES: usize = 255;
+/// No tenant has more, with those that were removed: their names stay taken. Every login by a password looks
+/// at all of them while all other writers wait.
+const MOST: i64 = 50;
 
 /// What is said of a provider once.
 #[derive(Clone, Copy)]
@@ -81,6 +84,9 @@ impl Issuer {
             version: 1,
             created_at: tx.now(),
         };
+        if tx.count_providers(tenant).await? >= MOST {
+            return Err(Error::WrongState("too_many_identity_providers"));
+        }
         tx.insert_provider(&provider).await?;
         reachable(tx, &provider).await?;
         let details = difference(&Value::Object(Map::new()), &shown(&provider)?);
@@ -303,12 +309,10 @@ async fn provider_for(
     id: ProviderId,
     expected: Option<i64>,
 ) -> Result<(Provider, Permit)> {
-    let Some(provider) = tx.find_provider(id).await? else {
-        // Whoever may administer nothing is not told whether it exists.
-        let own = hand.caller().map(|caller| caller.tenant);
-        own.map(|own| permit(hand.caller(), own)).transpose()?;
-        return Err(Error::NotFound);
-    };
+    // First: whoever may administer nothing is not told whether it exists, here or in another tenant.
+    let own = hand.caller().map(|caller| caller.tenant);
+    own.map(|own| permit(hand.caller(), own)).transpose()?;
+    let provider = tx.find_provider(id).await?.ok_or(Error::NotFound)?;
     let permit = permit(hand.caller(), provider.tenant)?;
     if expected.is_some_and(|version| version != provider.version) {
         return Err(Error::Stale);

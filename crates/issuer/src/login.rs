@@ -19,6 +19,8 @@ use crate::{
     Error, Issuer, Result, Via, environment::fingerprint, identity_providers::is_alone, passwords,
 };
 
+/// Why somebody's login by an identity provider does not count: for the audit log.
+pub(crate) const OPERATOR_BY_UPSTREAM: &str = "operator_by_upstream";
 /// What a password alone is worth.
 pub const ACR_PASSWORD: &str = "urn:procura:acr:pwd";
 /// The identity provider that Procura itself is.
@@ -259,6 +261,12 @@ impl Issuer {
 /// Whether the person is one who can be logged in at all.
 pub(crate) fn may_log_in(user: &User, now: Ts) -> bool {
     user.status == UserStatus::Active && user.ends_at.is_none_or(|end| now < end)
+}
+
+/// Whether this is an operator who came in by a tenant's identity provider. Who made the provider could log
+/// in as anybody of the tenant; that must not make an operator.
+pub(crate) fn is_operator_from_elsewhere(user: &User, idp: &str) -> bool {
+    user.roles.contains(&UserRole::SuperAdmin) && idp != IDP_LOCAL
 }
 
 /// Whether the tenant is.

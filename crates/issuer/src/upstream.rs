@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use procura_domain::{UserRole, identity_provider::known_amr};
+use procura_domain::identity_provider::known_amr;
 use procura_store::{
     Tx,
     audit::Entry,
@@ -24,7 +24,10 @@ use crate::{
     environment::fingerprint,
     hand::Subject,
     identity_providers::{linked, subject},
-    login::{How, LoggedIn, is_active, may_log_in, normalise_email},
+    login::{
+        How, LoggedIn, OPERATOR_BY_UPSTREAM, is_active, is_operator_from_elsewhere, may_log_in,
+        normalise_email,
+    },
     upstream_calls::Asked,
 };
 
@@ -306,9 +309,8 @@ impl Issuer {
         if !may_log_in(&user, now) || !is_active(&mut tx, user.tenant).await? {
             return refuse(Some(user), NotLoggedIn::NotAdmitted, "user_inactive");
         }
-        // Who made the provider could log in as anybody of the tenant; that must not make an operator.
-        if user.roles.contains(&UserRole::SuperAdmin) {
-            return refuse(Some(user), NotLoggedIn::NotAdmitted, "operator_by_upstream");
+        if is_operator_from_elsewhere(&user, &provider.idp) {
+            return refuse(Some(user), NotLoggedIn::NotAdmitted, OPERATOR_BY_UPSTREAM);
         }
         // A provider that does not say when has said nothing: no demand for a fresh login is met.
         let auth_time = token.auth_time.unwrap_or(Ts::from_secs(0)).min(now);

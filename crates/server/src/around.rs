@@ -14,6 +14,7 @@ use axum::{
 };
 use procura_issuer::Via;
 use procura_store::patience;
+use url::form_urlencoded;
 
 use crate::{
     api::problem::Problem,
@@ -63,8 +64,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     let face = Face::of(request.uri().path());
     let takes_tokens = protected_resource::takes_tokens(request.uri().path());
     let handled = async {
-        if face == Face::Api && has_nul(request.uri()) {
-            return Problem::invalid("url").into_response();
+        let is_bad = face == Face::Api && has_nul(request.uri());
+        if is_bad || !is_text(request.uri()) {
+            return face.unreadable();
         }
         patience::within(PATIENCE, next.run(request)).await
     };
@@ -96,6 +98,12 @@ fn has_nul(uri: &Uri) -> bool {
     uri.path().contains("%00") || uri.query().is_some_and(|query| query.contains("%00"))
 }
 
+/// Whether the path is UTF-8 where it is decoded: what is not comes out as U+FFFD, as in a form.
+fn is_text(uri: &Uri) -> bool {
+    let mut decoded = form_urlencoded::parse(uri.path().as_bytes());
+    !decoded.any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'))
+}
+
 /// Whom a path talks to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Face {
@@ -107,10 +115,20 @@ enum Face {
 impl Face {
     fn of(path: &str) -> Self {
         match path {
-            "/oauth2/authorize" | "/oauth2/logout" | "/login" | "/logout" | "/consent"
-            | "/invitation" => Self::Person,
+            "/oauth2/authorize" | "/oauth2/logout" | "/login" | "/login/upstream" | "/logout"
+            | "/consent" | "/invitation" | "/device" => Self::Person,
+            path if path.starts_with("/login/callback/") => Self::Person,
             path if path.starts_with("/oauth2/") => Self::OAuth,
             _ => Self::Api,
+        }
+    }
+
+    /// The answer to an address that nobody can read.
+    fn unreadable(self) -> Response {
+        match self {
+            Self::OAuth => OAuthError::invalid("The address is not valid.").into_response(),
+            Self::Person => page::error("invalid_request"),
+            Self::Api => Problem::invalid("url").into_response(),
         }
     }
 

@@ -383,6 +383,10 @@ pub fn refused(what: String) -> impl Fn(Error) -> Failure {
         Error::WrongState("no_linked_admin") => {
             Failure::of(&what, "no admin of the tenant could come in by it: link one first")
         }
+        Error::WrongState("too_many_identity_providers") => Failure::of(
+            &what,
+            "the tenant has as many as it can have, with those that were removed",
+        ),
         Error::WrongState("no_secret") => Failure::of(&what, "it proves itself without a secret"),
         other => Failure::of(&what, other),
     }

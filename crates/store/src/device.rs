@@ -101,25 +101,27 @@ impl Store {
         row.as_ref().map(device_code).transpose()
     }
 
-    /// Notes that a device without an answer has asked; whether it had waited long enough. If not, it has to
-    /// wait longer from now on. A statement of its own: nothing is decided by it.
+    /// Notes that a device without an answer has asked; whether it had waited long enough. If not, nothing is
+    /// written. A statement of its own: nothing is decided by it.
     pub async fn note_poll(&self, code_hash: &str, now: Ts) -> Result<bool> {
         const IN_TIME: &str = "UPDATE device_codes SET next_poll_at = $2 + interval_secs * 1000000 \
                                WHERE code_hash = $1 AND next_poll_at <= $2";
+        let done = query(IN_TIME).bind(code_hash).bind(now.0).execute(&self.writer).await?;
+        Ok(done == 1)
+    }
+
+    /// Lets a device that asked too early wait longer from now on.
+    pub async fn slow_device(&self, code_hash: &str, now: Ts) -> Result<()> {
         const TOO_EARLY: &str = "UPDATE device_codes SET interval_secs = interval_secs + $3, \
                                  next_poll_at = $2 + (interval_secs + $3) * 1000000 \
                                  WHERE code_hash = $1 AND next_poll_at > $2";
-        let done = query(IN_TIME).bind(code_hash).bind(now.0).execute(&self.writer).await?;
-        if done == 1 {
-            return Ok(true);
-        }
         query(TOO_EARLY)
             .bind(code_hash)
             .bind(now.0)
             .bind(SLOWER_BY_SECS)
             .execute(&self.writer)
             .await?;
-        Ok(false)
+        Ok(())
     }
 
     /// Forgets devices that are long over.

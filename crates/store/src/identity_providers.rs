@@ -286,6 +286,12 @@ impl Tx {
         rows.iter().map(provider).collect()
     }
 
+    /// How many providers a tenant has and had.
+    pub async fn count_providers(&mut self, tenant: TenantId) -> Result<i64> {
+        const COUNT: &str = "SELECT count(*) AS n FROM identity_providers WHERE tenant_id = $1";
+        query(COUNT).bind(tenant.to_string()).fetch_one(self.connection()).await?.int("n")
+    }
+
     /// Whether a tenant had a provider of this name that was removed.
     pub async fn was_provider_removed(&mut self, tenant: TenantId, name: &str) -> Result<bool> {
         const FIND: &str = "SELECT id FROM identity_providers WHERE tenant_id = $1 AND name = $2 \

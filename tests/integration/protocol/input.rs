@@ -73,7 +73,16 @@ async fn queries_ids_and_paths_that_make_no_sense_are_refused() {
         let answer = pat.get(&format!("/api/v1/partner/relationships/{id}")).await;
         answer.problem(404, "not_found");
     }
-    pat.get("/api/v1/partner/relationships/%00").await.problem(400, "invalid_request");
+    for id in ["%00", "%FF"] {
+        let path = format!("/api/v1/partner/relationships/{id}");
+        pat.get(&path).await.problem(400, "invalid_request");
+    }
+    // Where people are, it is a page.
+    for path in ["/device?user_code=%00", "/login/callback/%00", "/login/callback/%FF"] {
+        let page = house.visitor().visit(path).await;
+        let kind = page.header("content-type").unwrap();
+        assert!(kind.starts_with("text/html"), "{path}: {kind} {}", page.text);
+    }
     pat.get("/api/nowhere").await.problem(404, "not_found");
     pat.delete(SWITCH).await.problem(405, "method_not_allowed");
     let wrong = json!({"name": " ", "admin_email": "a@b.test"});

@@ -285,6 +285,33 @@ async fn section_3_5_a_device_that_asks_too_often_waits_longer_each_time() {
 }
 
 #[tokio::test]
+async fn section_3_5_whoever_never_waits_is_written_down_so_often_and_no_more() {
+    let few = vec![("PROCURA__LIMITS__UNAUTHENTICATED_FAILURES_PER_MINUTE", "4".to_owned())];
+    let house = House::start_with(HouseOptions { environment: few, ..HouseOptions::default() });
+    let (public, maker) = (public_maker(&house).await, maker(&house).await);
+    let started = public.post_bare(BEGIN, &[("client_id", &public.id)], &[]).await;
+    let code = started.expect(200).string("device_code");
+    let (id, code) = (public.id.as_str(), code.as_str());
+    let form = [("client_id", id), ("grant_type", DEVICE), ("device_code", code)];
+    let mut answers = Vec::new();
+    for _ in 0..25 {
+        answers.push(public.post_bare("/oauth2/token", &form, &[]).await);
+    }
+    answers[0].oauth_error(400, "authorization_pending");
+    answers[1].oauth_error(400, "slow_down");
+    assert!(answers[24].expect(429).header("retry-after").is_some());
+    // Once it has waited; and whoever proves who it is.
+    change(&house, "UPDATE device_codes SET next_poll_at = 0".into()).await;
+    let waited = public.post_bare("/oauth2/token", &form, &[]).await;
+    waited.oauth_error(400, "authorization_pending");
+    let code = begin(&maker, "openid").await.string("device_code");
+    poll(&maker, &code).await.oauth_error(400, "authorization_pending");
+    for _ in 0..25 {
+        poll(&maker, &code).await.oauth_error(400, "slow_down");
+    }
+}
+
+#[tokio::test]
 async fn section_3_5_no_and_too_late_are_said_and_nothing_is_given() {
     let house = House::start();
     let maker = maker(&house).await;

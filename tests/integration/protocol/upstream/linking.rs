@@ -130,9 +130,18 @@ async fn nobody_becomes_an_operator_by_a_provider() {
     // Whoever rises later does not come in so any more.
     link(&world.tom, &world.registered, "s-1", house.user(SAM)).await;
     assert!(world.own("s-1", json!({})).await.is_ok());
+    let journey = Journey::to(house, "northwind/own").await;
+    world.provider.knows(&journey, "s-1", &json!({}));
+    let more = [("code", "a-code"), ("iss", world.provider.issuer.as_str())];
+    let back = journey.back(&more).await;
     let user = house.user(SAM);
     change(house, format!("UPDATE users SET roles = 'super-admin' WHERE id = '{user}'")).await;
     assert_eq!(world.own("s-1", json!({})).await, refused("operator_by_upstream"));
+    // Nor by a login from before that.
+    let code = journey.code(&back).await;
+    let late = journey.browser.redeem(&code, &journey.verifier).await;
+    late.oauth_error(400, "invalid_grant");
+    assert_eq!(world.root.reason_of(late.request_id()).await, "operator_by_upstream");
     house.log_in(SAM).await;
 }
 

@@ -98,6 +98,12 @@ impl Journey {
 
     /// What the portal gets in the end.
     async fn tokens(&self, answer: &Answer) -> Answer {
+        let code = self.code(answer).await;
+        self.browser.redeem(&code, &self.verifier).await.expect(200).clone()
+    }
+
+    /// The code that the browser brings to the portal.
+    async fn code(&self, answer: &Answer) -> String {
         let mut to = answer.location().to_owned();
         if to.starts_with("/consent") {
             let page = self.browser.visit(&to).await;
@@ -106,9 +112,7 @@ impl Journey {
         }
         let to = Url::parse(&to).unwrap();
         let code = to.query_pairs().find(|(name, _)| name == "code");
-        let code = code.unwrap_or_else(|| panic!("no code: {to}")).1.into_owned();
-        let tokens = self.browser.redeem(&code, &self.verifier).await;
-        tokens.expect(200).clone()
+        code.unwrap_or_else(|| panic!("no code: {to}")).1.into_owned()
     }
 }
 
