@@ -108,6 +108,10 @@ impl AccessRequest {
     pub const MAX_COUNTED: usize = 10;
     /// See [`AccessRequest::MAX_COUNTED`]; in seconds.
     pub const COUNTED_SECS: i64 = 3600;
+    /// So long after it was asked nothing hangs on a request any more, in seconds: not a yes to the last
+    /// minute of the last hour that there can be, nor the quiet after its end.
+    pub const MATTERS_SECS: i64 =
+        Self::WAITS_SECS + ApprovalTerms::MAX_MINUTES * 60 + Self::QUIET_SECS;
 
     /// Where it stands.
     #[must_use]

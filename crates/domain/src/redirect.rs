@@ -30,7 +30,10 @@ pub fn kind(uri: &str) -> Option<Kind> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
     });
-    if authority.is_some_and(|authority| authority.contains('@')) {
+    // No user information; and no name of a host that would say something of its own where it is put into a
+    // header of ours.
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
+    if authority.is_some_and(|authority| !authority.bytes().all(is_host)) {
         return None;
     }
     match scheme {
@@ -92,6 +95,11 @@ mod tests {
             "https://app.example/cb#fragment",
             "https://app.example/cb#",
             "https://app.example\\@evil.example/",
+            "https://app.example;sandbox/cb",
+            "https://app.example%3bsandbox/cb",
+            "https://app.example,default-src/cb",
+            "https://*/cb",
+            "https://'none'/cb",
             "https://app.example/c b",
             "https://app.example/\ncb",
             "https://app.exämple/cb",

@@ -295,8 +295,10 @@ fn name(given: Given<'_>, redirect_uris: &[String]) -> Result<String, Fault> {
     };
     // They turn the order of letters around, or cannot be seen: the page would say what was not written.
     let is_hidden = |c: char| {
-        matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}'
+            | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
     };
     require(!name.chars().any(is_hidden), MEMBER, "has characters that nobody sees")?;
     Ok(name)
@@ -427,6 +429,10 @@ mod tests {
         );
         refused(json!({ "application_type": "desktop" }), "application_type");
         refused(json!({ "client_name": "Pay\u{202e}lap" }), "client_name");
+        for blank in ["\u{3164}", "\u{2800}", "\u{115f}\u{1160}", "Pay\u{ffa0}pal", "\u{2003}"] {
+            refused(json!({ "client_name": blank }), "client_name");
+        }
+        settings(&Policy::default(), &json!({ "client_name": "한국 은행" })).unwrap();
         refused(json!({ "client_name": "" }), "client_name");
         refused(json!({ "client_name": 7 }), "client_name");
         refused(json!({ "token_endpoint_auth_method": "tls_client_auth" }), KEPT[0]);

@@ -11,16 +11,17 @@ use procura_domain::{
 use procura_store::{
     Tx,
     clients::{Client, ClientSecret},
+    patience,
     self_registration::SelfRegistered,
 };
 use procura_token::{ClientId, InitialTokenId, TenantId, Ts, crypto};
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 
 use crate::{Error, Issuer, Result, Via, client_keys::key_set, clients::secret_hash, hand::Hand};
 
-/// Whoever registers waits no longer for a document that is fetched meanwhile.
-const WAIT: Duration = Duration::from_millis(2500);
+/// Whoever registers waits no longer for a document that is fetched meanwhile: what the request needs of the
+/// database must still fit into its patience.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// How software may register itself here.
 #[derive(Clone, Debug)]
@@ -154,6 +155,9 @@ impl Issuer {
         }
         // Before anything is fetched or locked for a stranger.
         self.find_itself(id, token).await?;
+        // It counts like a registration: where the door is open anybody has such a token, and each change is
+        // in the audit log for good.
+        self.admit_registration(via)?;
         let settings = self.settings_of(metadata).await?;
         let (new_token, new_secret) = (self.0.environment.secret()?, self.0.environment.secret()?);
         let hand = Hand::Itself { via, initial_token: None };
@@ -247,11 +251,9 @@ impl Issuer {
         }
         if let Some(url) = &registration.sector_identifier_uri {
             const WHY: &str = "must lead to a JSON array with all redirect URIs";
-            let checked = timeout(WAIT, self.check_sector(url, &settings.redirect_uris)).await;
-            checked
-                .map_err(drop)
-                .and_then(|done| done.map_err(drop))
-                .map_err(|()| unfit("sector_identifier_uri", WHY))?;
+            let checking = self.check_sector(url, &settings.redirect_uris);
+            let checked = patience::wait(WAIT, checking).await.and_then(Result::ok);
+            checked.ok_or(unfit("sector_identifier_uri", WHY))?;
         }
         Ok(settings)
     }

@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use procura_domain::self_registration::is_within;
 use procura_store::{audit::Entry, clients::Client};
 use procura_token::{AuditId, ClientId, Ts};
 
@@ -190,7 +191,16 @@ impl Issuer {
     /// The same for a failure of whoever says to be this client: a public client's id proves nothing,
     /// everybody can say it.
     pub(crate) fn admit_failure_of(&self, client: &Client, via: &Via) -> Result<()> {
-        if client.is_confidential() { Ok(()) } else { self.admit_failure(via) }
+        if self.is_anybody(client) { self.admit_failure(via) } else { Ok(()) }
+    }
+
+    /// Whether anybody could be this client: a public one, and where software registers itself without a
+    /// token also whatever it could have registered itself as, with a secret of its own.
+    #[must_use]
+    pub fn is_anybody(&self, client: &Client) -> bool {
+        let rules = self.0.settings.self_registration.as_ref();
+        let is_open = rules.is_some_and(|rules| rules.open_for.is_some());
+        !client.is_confidential() || (is_open && is_within(&client.settings()))
     }
 
     /// Whether one more login may begin there. It leaves no audit entry: nobody has done anything yet.
@@ -205,7 +215,7 @@ impl Issuer {
     pub fn admit_proof_of(&self, client: &Client, via: &Via) -> Result<()> {
         let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
         let has_more = || self.0.strangers.has_more(ip, self.0.environment.now());
-        if client.is_confidential() || has_more() { Ok(()) } else { self.admit_arrival(via) }
+        if !self.is_anybody(client) || has_more() { Ok(()) } else { self.admit_arrival(via) }
     }
 
     /// Whether one more client may register itself from there.

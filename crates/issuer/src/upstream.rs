@@ -10,12 +10,12 @@ use procura_store::{
     Tx,
     audit::Entry,
     identity_providers::{IdentityLink, Provider, UpstreamLogin},
+    patience,
     sessions::Session,
     users::User,
 };
 use procura_token::{IdToken, ProviderId, Ts, crypto::sha256, id_token};
 use serde_json::Value;
-use tokio::time::timeout;
 use url::Url;
 
 use crate::{
@@ -31,8 +31,9 @@ use crate::{
     upstream_calls::Asked,
 };
 
-/// Nobody waits longer for all that a provider is asked when a browser comes back.
-const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
+/// Nobody waits longer for all that a provider is asked when a browser comes back: what the request needs
+/// of the database must still fit into its patience.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A person has this long at the provider.
 const AWAY_SECS: i64 = 10 * 60;
 /// Longer codes and names are none.
@@ -238,7 +239,8 @@ impl Issuer {
         }
         let verifier = self.derived("verifier", state);
         let asked = Asked { verifier: &verifier, nonce: &self.derived("nonce", state) };
-        let heard = timeout(ANSWER_WITHIN, self.ask_upstream(provider, brought, asked)).await;
+        let asking = self.ask_upstream(provider, brought, asked);
+        let heard = patience::wait(ANSWER_WITHIN, asking).await;
         heard.unwrap_or(Ok(Err((NotLoggedIn::Unreachable, "upstream_slow"))))
     }
 

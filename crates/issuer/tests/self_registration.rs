@@ -21,13 +21,18 @@ use procura_issuer::{
 };
 use procura_store::{Location, Store};
 use procura_token::Ts;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const START: Ts = Ts::from_secs(1_800_000_000);
 const DAY: i64 = 86_400;
 
 /// An issuer where clients go after 30 days, and its clock.
 async fn issuer() -> (Issuer, Arc<AtomicI64>) {
+    issuer_with(None, 100).await
+}
+
+/// The same with the door open for a tenant or shut, and so many registrations a minute.
+async fn issuer_with(open_for: Option<&str>, per_minute: u32) -> (Issuer, Arc<AtomicI64>) {
     let clock = Arc::new(AtomicI64::new(START.0));
     let environment = Environment::new(Clock::Moved(Arc::clone(&clock)));
     let store = Store::open(Location::Memory).await.unwrap();
@@ -45,8 +50,8 @@ async fn issuer() -> (Issuer, Arc<AtomicI64>) {
         outbound: procura_outbound::Settings::default(),
         self_registration: Some(Rules {
             policy: Policy::default(),
-            open_for: None,
-            per_minute: 100,
+            open_for: open_for.map(str::to_owned),
+            per_minute,
             max_clients: 100,
             unused_secs: 30 * DAY,
         }),
@@ -55,12 +60,15 @@ async fn issuer() -> (Issuer, Arc<AtomicI64>) {
     (Issuer::open(store, settings, environment, secrets).await.unwrap(), clock)
 }
 
-async fn registered(issuer: &Issuer, token: &str) -> Itself {
-    let admission = issuer.admit_software(Some(token)).await.unwrap();
-    let Value::Object(metadata) = json!({ "redirect_uris": ["https://app.example/cb"] }) else {
-        unreachable!()
-    };
-    issuer.register_itself(admission, &metadata, &Via::default()).await.unwrap()
+fn metadata(other: &Value) -> Map<String, Value> {
+    let mut all = Map::from_iter([("redirect_uris".into(), json!(["https://app.example/cb"]))]);
+    all.extend(other.as_object().unwrap().clone());
+    all
+}
+
+async fn registered(issuer: &Issuer, token: Option<&str>) -> Itself {
+    let admission = issuer.admit_software(token).await.unwrap();
+    issuer.register_itself(admission, &metadata(&json!({})), &Via::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -75,9 +83,9 @@ async fn what_nobody_agreed_to_goes_and_what_somebody_uses_or_took_over_stays() 
     };
     let (_, token) = issuer.make_initial_token(Hand::CommandLine, offer).await.unwrap();
     let (unused, agreed_to, taken_over) = (
-        registered(&issuer, &token).await,
-        registered(&issuer, &token).await,
-        registered(&issuer, &token).await,
+        registered(&issuer, Some(&token)).await,
+        registered(&issuer, Some(&token)).await,
+        registered(&issuer, Some(&token)).await,
     );
     let mut tx = issuer.store().begin(START).await.unwrap();
     let person = demo.users["pat@northwind.test"];
@@ -113,4 +121,48 @@ async fn what_nobody_agreed_to_goes_and_what_somebody_uses_or_took_over_stays() 
     issuer.tend_self_registered().await.unwrap();
     assert_eq!(there(&agreed_to).await, Some(Error::Unauthenticated));
     assert_eq!(there(&taken_over).await, None);
+}
+
+#[tokio::test]
+async fn what_changes_itself_over_and_over_is_bounded_like_what_registers() {
+    let (issuer, clock) = issuer_with(Some("northwind"), 3).await;
+    issuer.seed_demo("https://api.example").await.unwrap();
+    let mut own = registered(&issuer, None).await;
+    let id = own.client.id.clone();
+    let anew = metadata(&json!({ "client_id": id }));
+    let via = Via::default();
+    for _ in 0..2 {
+        own = issuer.update_itself(&id, &own.token, &anew, &via).await.unwrap();
+    }
+    let refused = issuer.update_itself(&id, &own.token, &anew, &via).await.err();
+    assert_eq!(refused, Some(Error::TooManyFailures { wait_secs: 60 }));
+    assert!(issuer.find_itself(&id, &own.token).await.is_ok(), "it has changed nothing");
+    clock.fetch_add(60_000_000, Ordering::SeqCst);
+    own = issuer.update_itself(&id, &own.token, &anew, &via).await.unwrap();
+    issuer.delete_itself(&id, &own.token, &via).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_anybody_gets_makes_nobodys_failures_free() {
+    for (open_for, is_bounded) in [(Some("northwind"), true), (None, false)] {
+        let (issuer, _) = issuer_with(open_for, 100).await;
+        let demo = issuer.seed_demo("https://api.example").await.unwrap();
+        let offer = Offer {
+            tenant: demo.tenants["northwind"],
+            name: "For a test".into(),
+            uses: 1,
+            life_secs: DAY,
+        };
+        let (_, token) = issuer.make_initial_token(Hand::CommandLine, offer).await.unwrap();
+        let own = registered(&issuer, Some(&token)).await.client;
+        // What people have given more is more than anybody gets.
+        let portal = issuer.find_client(None, &demo.clients["portal"].client_id).await.unwrap();
+        let via = Via::default();
+        let mut last = Ok(());
+        for _ in 0..=60 {
+            issuer.note_malformed("token.issue", &portal, &via).await.unwrap();
+            last = issuer.note_malformed("token.issue", &own, &via).await;
+        }
+        assert_eq!(last.is_err(), is_bounded, "{open_for:?}");
+    }
 }

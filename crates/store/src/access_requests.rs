@@ -31,15 +31,16 @@ pub struct Listed {
 const FIND: &str = "SELECT * FROM access_requests WHERE customer_id = $1 AND id = $2";
 
 static LOAD: ManyRows = ManyRows::new(
-    "WITH w (ix, user_id, client, audience, relationship, since, now) AS MATERIALIZED (VALUES ",
-    7,
+    "WITH w (ix, user_id, client, audience, relationship, since) AS MATERIALIZED (VALUES ",
+    6,
     ") SELECT w.ix, a.* FROM w JOIN access_requests a ON a.user_id = w.user_id \
-     AND a.relationship_id = w.relationship AND a.client_id = w.client AND a.audience = w.audience \
-     AND (a.asked_at > w.since OR a.given_until > w.now)",
+     AND a.relationship_id = w.relationship AND a.asked_at > w.since AND a.client_id = w.client \
+     AND a.audience = w.audience",
 );
 
 /// Adds to the facts of each exchange what its person has lately asked for, where the customer approves
-/// each time. One statement for all, and none where nobody does.
+/// each time. One statement for all, and none where nobody does. What is older than any yes can be is not
+/// even looked at: everybody's exchanges wait meanwhile.
 pub(crate) async fn load(
     open: &mut Transaction,
     exchanges: &[&Exchange],
@@ -57,8 +58,7 @@ pub(crate) async fn load(
                 Value::from(exchange.client.id.as_str()),
                 Value::from(&exchange.audience),
                 Value::from(edge.id.to_string()),
-                Value::from(now.plus_secs(-AccessRequest::COUNTED_SECS).0),
-                Value::from(now.0),
+                Value::from(now.plus_secs(-AccessRequest::MATTERS_SECS).0),
             ]);
         }
     }

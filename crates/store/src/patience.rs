@@ -26,7 +26,9 @@ pub async fn wait<T>(most: Duration, work: impl Future<Output = T>) -> Option<T>
     }
     let started = Instant::now();
     let answer = timeout(most.min(left), work).await.ok();
-    let _ = LEFT.try_with(|left| left.set(left.get().saturating_sub(started.elapsed())));
+    // What waits within this has been counted already: the same second is not taken twice.
+    let rest = left.saturating_sub(started.elapsed());
+    let _ = LEFT.try_with(|left| left.set(left.get().min(rest)));
     answer
 }
 
@@ -63,6 +65,21 @@ mod tests {
         })
         .await;
         assert_eq!(started.elapsed(), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_within_what_is_waited_for_counts_once() {
+        within(3 * SECOND, async {
+            let inner = async {
+                assert!(wait(2 * SECOND, sleep(SECOND)).await.is_some());
+                sleep(SECOND / 2).await;
+            };
+            assert!(wait(2 * SECOND, inner).await.is_some());
+            let started = Instant::now();
+            assert_eq!(wait(2 * SECOND, pending::<()>()).await, None);
+            assert_eq!(started.elapsed(), SECOND * 3 / 2);
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -123,13 +123,20 @@ impl ManyRows {
         Ok(())
     }
 
-    /// Asks it for all rows at once; what is missing to a whole power of two are rows of nothing.
+    /// Asks it for as many rows at once as there may be; what is missing to a whole power of two are rows of
+    /// nothing.
     pub(crate) async fn fetch_all(
         &'static self,
-        values: Vec<Value>,
+        mut values: Vec<Value>,
         open: &mut Transaction,
     ) -> Result<Vec<Row>> {
-        self.of(self.filled(values)?)?.fetch_all(open).await
+        let mut rows = Vec::new();
+        while !values.is_empty() {
+            let rest = values.split_off((self.columns << Self::MAX_POWER).min(values.len()));
+            let now = std::mem::replace(&mut values, rest);
+            rows.extend(self.of(self.filled(now)?)?.fetch_all(&mut *open).await?);
+        }
+        Ok(rows)
     }
 
     /// With rows of nothing up to a whole power of two.
@@ -409,5 +416,26 @@ impl From<Option<&String>> for Value {
 impl From<&Vec<u8>> for Value {
     fn from(value: &Vec<u8>) -> Self {
         Self::Bytes(value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Columns;
+
+    static NUMBERS: ManyRows =
+        ManyRows::new("WITH w (n) AS (VALUES ", 1, ") SELECT n FROM w WHERE n IS NOT NULL");
+
+    #[tokio::test]
+    async fn more_rows_than_one_statement_takes_are_asked_for_in_several() {
+        let pool = Pool::Sqlite(SqlitePool::connect("sqlite::memory:").await.unwrap());
+        for count in [1_i64, 255, 256, 257, 512, 1000] {
+            let mut open = pool.begin().await.unwrap();
+            let values = (0..count).map(Value::from).collect();
+            let rows = NUMBERS.fetch_all(values, &mut open).await.unwrap();
+            let found: Vec<_> = rows.iter().map(|row| row.int("n").unwrap()).collect();
+            assert_eq!(found, (0..count).collect::<Vec<_>>());
+        }
     }
 }

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use procura_domain::{
-    AccessRequest, Refusal,
-    access_request::{Answer, Given},
+    AccessRequest, Refusal, Relationship, RelationshipKind,
+    access_request::{Answer, ApprovalTerms, Given},
     relationship::Approval,
 };
-use procura_store::{Store, clients::Client};
-use procura_token::{AccessRequestId, Purpose, Ts};
+use procura_store::{Store, clients::Client, sessions::Session};
+use procura_token::{AccessRequestId, Purpose, RelationshipId, Ts};
 
 use super::{
     Empty, on_both,
-    world::{self, CUSTOMER, EDGE, NOW, client},
+    world::{self, CUSTOMER, EDGE, NOW, SESSION, client},
 };
 
 struct World {
@@ -40,6 +40,15 @@ impl World {
         exchange.wish.purpose = Some(Purpose { code: purpose.into(), r#ref: None });
         let recorded = self.store.exchange(exchange).await.unwrap();
         recorded.outcome.map(|(mandate, _)| mandate.delegation_ends_at)
+    }
+
+    /// The login goes on for so many seconds.
+    async fn log_in_until(&self, secs: i64) {
+        let mut tx = self.store.begin(NOW).await.unwrap();
+        let session = tx.find_session(SESSION).await.unwrap().unwrap();
+        let longer = Session { expires_at: NOW.plus_secs(secs), ..session };
+        tx.renew_session(&longer, "cookie").await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     async fn requests(&self) -> Vec<AccessRequest> {
@@ -87,6 +96,19 @@ on_both! {
         assert_eq!(world.outcome(5, 1800, "support").await, Err(Refusal::ApprovalRequired));
     }
 
+    async fn the_latest_and_longest_yes_there_can_be_lasts_to_its_end(empty: &Empty) {
+        let world = world(empty).await;
+        assert_eq!(world.outcome(1, 0, "support").await, Err(Refusal::ApprovalRequired));
+        let request = world.requests().await.remove(0);
+        let answered = AccessRequest::WAITS_SECS - 1;
+        let end = answered + ApprovalTerms::MAX_MINUTES * 60;
+        let given = Given { scope: request.scope.clone(), until: NOW.plus_secs(end), ended_at: None };
+        world.answer(request.id, answered, Some(given)).await;
+        world.log_in_until(end + 3600).await;
+        assert_eq!(world.outcome(2, end - 1, "support").await, Ok(NOW.plus_secs(end)));
+        assert_eq!(world.outcome(3, end, "support").await, Err(Refusal::ApprovalRequired));
+    }
+
     async fn exchanges_of_one_batch_ask_once(empty: &Empty) {
         let world = Arc::new(world(empty).await);
         let asking = (1..=20).map(|n| {
@@ -101,6 +123,25 @@ on_both! {
             }
         }
         assert_eq!((first, world.requests().await.len()), (1, 1));
+    }
+
+    async fn a_full_batch_where_every_pair_has_two_relationships_is_decided(empty: &Empty) {
+        let world = world(empty).await;
+        let mut tx = world.store.begin(NOW).await.unwrap();
+        let trust = Relationship {
+            id: RelationshipId::from_bits(2),
+            kind: RelationshipKind::Trust,
+            approval: Approval::EachTime,
+            ..world::edge(1)
+        };
+        tx.insert_relationship(&trust, None).await.unwrap();
+        tx.commit().await.unwrap();
+        // All at once, so that the ledger takes them into one transaction.
+        let asked = (1..=256).map(|n| world.outcome(n, 0, "support"));
+        let outcomes = futures_util::future::join_all(asked).await;
+        let asking = outcomes.iter().filter(|o| **o == Err(Refusal::ApprovalRequired)).count();
+        let waiting = outcomes.iter().filter(|o| **o == Err(Refusal::ApprovalPending)).count();
+        assert_eq!((asking, waiting, world.requests().await.len()), (1, 255, 1));
     }
 
     async fn nobody_floods_the_customer_with_requests(empty: &Empty) {

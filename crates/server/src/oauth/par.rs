@@ -102,8 +102,8 @@ async fn keep(
         let opened = app.issuer().open_request(&client.id, request).await?;
         opened.map_err(|reason| Refused { error: OAuthError::REQUEST_OBJECT, reason })?
     } else {
-        if !client.is_confidential() {
-            // Everybody can say to be this client, and what is pushed is kept for a while.
+        if app.issuer().is_anybody(client) {
+            // What is pushed is kept for a while.
             app.issuer().admit_arrival(via)?;
         }
         let parameters = form.iter().filter(|(name, _)| !CREDENTIALS.contains(name));
