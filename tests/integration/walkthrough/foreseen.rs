@@ -66,7 +66,7 @@ async fn a_relationship_says_beforehand_what_a_change_would_end() {
     pat.switch("fabrikam", READ_BILLING).await;
     let (one, none) = (count(1, 1, 1), count(0, 0, 0));
     let before = (log_length(&ada).await, ada.get(&edge).await.expect(200).text.clone());
-    let narrower = json!({ "custom_permissions": [READ_BILLING] });
+    let narrower = json!({ "custom_permissions": READ_BILLING });
     for (person, idea, ends) in [
         (&ada, json!({ "access": "off" }), &one),
         (&ada, json!({ "access": "on" }), &none),
@@ -94,10 +94,10 @@ async fn a_relationship_says_beforehand_what_a_change_would_end() {
     let changed = ada.patch(&edge, &json!({ "access": "off" })).await.expect(200).json();
     assert_eq!(changed["revoked"]["delegations_ended"], 1, "as foreseen");
     // What the partner would have to ask for ends nothing.
-    let less = json!({ "access": "on", "custom_permissions": [READ_BILLING] });
+    let less = json!({ "access": "on", "custom_permissions": READ_BILLING });
     ada.patch(&edge, &less).await.expect(200);
     pat.switch("acme-corp", READ_BILLING).await;
-    let more = json!({ "custom_permissions": [READ_BILLING, CREATE_TICKETS] });
+    let more = json!({ "custom_permissions": format!("{READ_BILLING} {CREATE_TICKETS}") });
     let foreseen = pat.post(&preview, &more).await;
     assert_eq!((would_end(&foreseen), &foreseen.json()["is_proposal"]), (none, &json!(true)));
     pat.patch(&edge, &more).await.expect(202);
