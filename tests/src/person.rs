@@ -6,7 +6,7 @@ use aws_lc_rs::{digest, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{
     Method,
-    header::{HeaderMap, HeaderValue, IF_MATCH, ORIGIN},
+    header::{ACCEPT, HeaderMap, HeaderValue, IF_MATCH, ORIGIN},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -271,6 +271,13 @@ impl Person {
     /// Asks the management API.
     pub async fn get(&self, path: &str) -> Answer {
         self.world.api(&self.home, Method::GET, path, None).await
+    }
+
+    /// Asks the management API for a certain media type.
+    pub async fn get_as(&self, path: &str, media_type: &'static str) -> Answer {
+        let request = self.world.request(&self.home, Method::GET, path);
+        let request = request.header(ACCEPT, media_type);
+        Answer::of(request.send().await.expect("the server answers")).await
     }
 
     /// Changes something by POST.

@@ -67,54 +67,14 @@ impl Issuer {
         let before = tx.find_relationship(id).await?.ok_or(Error::NotFound)?;
         let side = call.caller.step(&before)?.side();
         call.expect(before.version)?;
-        let now = tx.now();
-        let phase = before.phase(now);
-        if !before.state.is_live() || phase == Phase::Expired {
-            return Err(Error::WrongState(phase.as_str()));
-        }
-        // No setting of partner or operator takes the customer's switch away, or turns it on.
-        if wanted.access.is_some() && side != Side::Customer {
-            return Err(Error::Forbidden);
-        }
-        let old = Terms::of(&before);
-        let terms = patched(&old, &wanted.terms)?;
-        if terms != old
-            && let Some(fault) = terms.excess().or_else(|| terms.fault(now))
-        {
-            return Err(Error::Invalid(fault));
-        }
-        // A name that stands for more is more, also where it hands over the same.
-        let is_renamed = side == Side::Partner && terms.access_role != old.access_role;
-        let direction = match old.direction_to(&terms) {
-            Direction::Same if is_renamed => Direction::Wider,
-            direction => direction,
-        };
-        let is_request = before.state == RelationshipState::Requested;
-        match (side, direction) {
-            // What was asked for is answered with approve or decline; and it may not grow after the
-            // customer has read it.
-            (Side::Customer, Direction::Narrower | Direction::Wider) if is_request => {
-                return Err(Error::WrongState(phase.as_str()));
+        match plan((&before, side), &wanted, tx.now())? {
+            Plan::Nothing => Ok(Outcome::Changed(Changed { relationship: before, revoked: None })),
+            Plan::Propose(terms) => self.propose(tx, call, before, (terms, wanted.reason)).await,
+            Plan::Change { action, after } => {
+                let change = Change { action, before: &before, after, reason: wanted.reason };
+                self.change(tx, call, change).await.map(Outcome::Changed)
             }
-            (Side::Partner, Direction::Wider) if is_request => return Err(Error::Forbidden),
-            (Side::Partner, Direction::Wider) => {
-                return self.propose(tx, call, before, (terms, wanted.reason)).await;
-            }
-            (Side::Operator, Direction::Wider) => return Err(Error::Forbidden),
-            _ => {}
         }
-        let access = wanted.access.unwrap_or(before.access);
-        let after = Relationship { access, ..terms.put(&before) };
-        if after == before {
-            return Ok(Outcome::Changed(Changed { relationship: before, revoked: None }));
-        }
-        let action = if direction == Direction::Same {
-            "relationship.access"
-        } else {
-            "relationship.change"
-        };
-        let change = Change { action, before: &before, after, reason: wanted.reason };
-        self.change(tx, call, change).await.map(Outcome::Changed)
     }
 
     async fn propose(
@@ -227,14 +187,15 @@ impl Issuer {
         self.change(tx, call, change).await
     }
 
-    /// How a relationship came to be what it is, the first version first.
+    /// How a relationship came to be what it is, the first version first; a page behind a version.
     pub async fn list_versions(
         &self,
         caller: &Caller,
         id: RelationshipId,
+        page: (i64, i64),
     ) -> Result<(Relationship, Vec<Version>)> {
         let edge = self.find_relationship(caller, id).await?;
-        let versions = self.0.store.list_versions(end_of(caller, &edge), id).await?;
+        let versions = self.0.store.list_versions(end_of(caller, &edge), id, page).await?;
         Ok((edge, versions))
     }
 
@@ -272,8 +233,67 @@ impl Issuer {
     }
 }
 
+/// What follows from what somebody asks to change.
+pub(crate) enum Plan {
+    /// It is so already.
+    Nothing,
+    /// The customer has to agree to these terms.
+    Propose(Terms),
+    /// It holds at once.
+    Change { action: &'static str, after: Relationship },
+}
+
+/// What this side's wish leads to. Pure, so that a preview says what the change then does.
+pub(crate) fn plan(
+    (before, side): (&Relationship, Side),
+    wanted: &Wanted,
+    now: Ts,
+) -> Result<Plan> {
+    let phase = before.phase(now);
+    if !before.state.is_live() || phase == Phase::Expired {
+        return Err(Error::WrongState(phase.as_str()));
+    }
+    // No setting of partner or operator takes the customer's switch away, or turns it on.
+    if wanted.access.is_some() && side != Side::Customer {
+        return Err(Error::Forbidden);
+    }
+    let old = Terms::of(before);
+    let terms = patched(&old, &wanted.terms)?;
+    if terms != old
+        && let Some(fault) = terms.excess().or_else(|| terms.fault(now))
+    {
+        return Err(Error::Invalid(fault));
+    }
+    // A name that stands for more is more, also where it hands over the same.
+    let is_renamed = side == Side::Partner && terms.access_role != old.access_role;
+    let direction = match old.direction_to(&terms) {
+        Direction::Same if is_renamed => Direction::Wider,
+        direction => direction,
+    };
+    let is_request = before.state == RelationshipState::Requested;
+    match (side, direction) {
+        // What was asked for is answered with approve or decline; and it may not grow after the
+        // customer has read it.
+        (Side::Customer, Direction::Narrower | Direction::Wider) if is_request => {
+            return Err(Error::WrongState(phase.as_str()));
+        }
+        (Side::Partner, Direction::Wider) if is_request => return Err(Error::Forbidden),
+        (Side::Partner, Direction::Wider) => return Ok(Plan::Propose(terms)),
+        (Side::Operator, Direction::Wider) => return Err(Error::Forbidden),
+        _ => {}
+    }
+    let access = wanted.access.unwrap_or(before.access);
+    let after = Relationship { access, ..terms.put(before) };
+    if after == *before {
+        return Ok(Plan::Nothing);
+    }
+    let is_switch = direction == Direction::Same;
+    let action = if is_switch { "relationship.access" } else { "relationship.change" };
+    Ok(Plan::Change { action, after })
+}
+
 /// The side from which a caller looks; the operator looks from the customer's.
-fn end_of(caller: &Caller, edge: &Relationship) -> procura_token::TenantId {
+pub(crate) fn end_of(caller: &Caller, edge: &Relationship) -> procura_token::TenantId {
     let is_operator = caller.is(UserRole::SuperAdmin) && caller.tenant != edge.partner;
     if is_operator { edge.customer } else { caller.tenant }
 }

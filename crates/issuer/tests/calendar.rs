@@ -77,7 +77,7 @@ async fn done(issuer: &Issuer) -> Vec<String> {
         .filter(|entry| entry.relationship_id == Some(EDGE))
         .map(|entry| entry.action.clone())
         .collect();
-    for version in issuer.store().list_versions(CUSTOMER, EDGE).await.unwrap() {
+    for version in issuer.store().list_versions(CUSTOMER, EDGE, (0, i64::MAX)).await.unwrap() {
         assert!(actions.contains(&version.action) && version.side.is_none());
     }
     actions

@@ -21,6 +21,7 @@ pub fn routes(app: App) -> Router {
         .merge(console_routes())
         .merge(relationship_routes())
         .merge(api_routes())
+        .merge(control_routes())
         .merge(client_routes())
         .merge(identity_provider_routes())
         .merge(revocation_routes())
@@ -123,6 +124,17 @@ fn api_routes() -> Router<App> {
         .route("/api/audit-logs", get(api::audit::list))
         .route("/api/audit-events", post(api::audit::report))
         .route("/api/health", get(readiness::health))
+}
+
+fn control_routes() -> Router<App> {
+    use api::{delegations, previews};
+    Router::new()
+        .route("/api/tenants/delegations", get(delegations::list_in))
+        .route("/api/tenants/delegations/{id}/end", post(delegations::end_in))
+        .route("/api/v1/partner/delegations", get(delegations::list_of))
+        .route("/api/v1/partner/delegations/{id}/end", post(delegations::end_of))
+        .route("/api/tenants/partner-access/preview", post(previews::partner_access))
+        .route("/api/v1/partner/relationships/{id}/preview", post(previews::relationship))
 }
 
 fn client_routes() -> Router<App> {

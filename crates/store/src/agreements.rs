@@ -74,15 +74,23 @@ fn proposal(row: &Row) -> Result<Proposal> {
 }
 
 impl Store {
-    /// All versions of a relationship, the first one first, if the tenant is one of its ends.
-    pub async fn list_versions(&self, end: TenantId, id: RelationshipId) -> Result<Vec<Version>> {
+    /// The versions of a relationship behind one where the last page ended, the first one first, if the tenant
+    /// is one of its ends.
+    pub async fn list_versions(
+        &self,
+        end: TenantId,
+        id: RelationshipId,
+        (above, limit): (i64, i64),
+    ) -> Result<Vec<Version>> {
         const LIST: &str = "SELECT v.* FROM relationship_versions v \
                             JOIN relationships r ON r.id = v.relationship_id \
                             WHERE r.id = $2 AND (r.partner_id = $1 OR r.customer_id = $1) \
-                            ORDER BY v.version";
+                            AND v.version > $3 ORDER BY v.version LIMIT $4";
         let rows = query(LIST)
             .bind(end.to_string())
             .bind(id.to_string())
+            .bind(above)
+            .bind(limit)
             .fetch_all(&mut self.within(end).await?)
             .await?;
         rows.iter().map(version).collect()

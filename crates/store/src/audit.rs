@@ -26,6 +26,10 @@ const TENANTS_SQLITE: &str =
     "SELECT id, name FROM tenants WHERE id IN (SELECT value FROM json_each($1))";
 const TENANTS_POSTGRES: &str = "SELECT id, name FROM tenants \
                                 WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
+const CLIENTS_SQLITE: &str =
+    "SELECT id, name FROM clients WHERE id IN (SELECT value FROM json_each($1))";
+const CLIENTS_POSTGRES: &str = "SELECT id, name FROM clients \
+                                WHERE id IN (SELECT jsonb_array_elements_text($1::text::jsonb))";
 
 /// SHA-256 of an entry and of everything before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -255,6 +259,12 @@ pub struct Filter {
     pub target: Option<TenantId>,
     /// Entries caused by people of this tenant.
     pub actor_tenant: Option<TenantId>,
+    /// Entries caused by this person.
+    pub actor: Option<UserId>,
+    /// Entries under this relationship.
+    pub relationship: Option<RelationshipId>,
+    /// Entries with this result.
+    pub result: Option<String>,
     /// Only entries caused by people of other tenants than the target.
     pub is_by_others: bool,
     /// This action.
@@ -304,6 +314,9 @@ impl Filter {
         and("(target_tenant_id = ? OR actor_tenant_id = ?)", id(self.of_tenant));
         and("target_tenant_id = ?", id(self.target));
         and("actor_tenant_id = ?", id(self.actor_tenant));
+        and("actor_user_id = ?", self.actor.map(|id| Value::from(id.to_string())));
+        and("relationship_id = ?", self.relationship.map(|id| Value::from(id.to_string())));
+        and("result = ?", word(&self.result));
         and("action = ?", word(&self.action));
         and("resource_type = ?", word(&self.resource_type));
         and("at >= ?", at(self.from));
@@ -356,6 +369,14 @@ impl Store {
         ids: impl Iterator<Item = TenantId>,
     ) -> Result<HashMap<TenantId, String>> {
         self.names(forked(TENANTS_SQLITE, TENANTS_POSTGRES), ids).await
+    }
+
+    /// The names that these clients have now.
+    pub(crate) async fn client_names(
+        &self,
+        ids: impl Iterator<Item = ClientId>,
+    ) -> Result<HashMap<ClientId, String>> {
+        self.names(forked(CLIENTS_SQLITE, CLIENTS_POSTGRES), ids).await
     }
 
     /// The names of those that occur; `query` takes their ids as a list in JSON.

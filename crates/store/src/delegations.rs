@@ -26,13 +26,15 @@ pub struct Delegation {
     pub actor_tenant: TenantId,
     /// Where the person acts.
     pub tenant: TenantId,
+    /// Since when.
+    pub started_at: Ts,
     /// As long as it can be renewed.
     pub ends_at: Ts,
     /// When it was ended before that.
     pub ended_at: Option<Ts>,
 }
 
-fn delegation(row: &Row) -> Result<Delegation> {
+pub(crate) fn delegation(row: &Row) -> Result<Delegation> {
     Ok(Delegation {
         id: row.parsed("id")?,
         session: row.parsed("session_id")?,
@@ -41,6 +43,7 @@ fn delegation(row: &Row) -> Result<Delegation> {
         user: row.parsed("user_id")?,
         actor_tenant: row.parsed("actor_tenant_id")?,
         tenant: row.parsed("tenant_id")?,
+        started_at: row.ts("started_at")?,
         ends_at: row.ts("ends_at")?,
         ended_at: row.opt_ts("ended_at")?,
     })
@@ -64,6 +67,13 @@ impl Store {
 }
 
 impl Tx {
+    /// The delegation with this id. The caller's policy decides who may see it.
+    pub async fn find_delegation(&mut self, id: DelegationId) -> Result<Option<Delegation>> {
+        const FIND: &str = "SELECT * FROM delegations WHERE id = $1";
+        let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(delegation).transpose()
+    }
+
     /// Ends all running delegations in a tenant; answers how many there were.
     pub async fn end_delegations_in(&mut self, tenant: TenantId) -> Result<u64> {
         const END: &str = "UPDATE delegations SET ended_at = $2 \

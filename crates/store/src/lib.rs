@@ -26,6 +26,7 @@ pub mod relationships;
 pub mod relay;
 pub mod revocations;
 mod row;
+pub mod running;
 pub mod self_registration;
 pub mod sessions;
 mod sql;

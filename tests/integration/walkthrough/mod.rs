@@ -2,11 +2,13 @@
 //! real processes.
 
 mod active_tenant;
+mod activity;
 mod agreements;
 mod any_sequence;
 mod asked_each_time;
 mod audit_log;
 mod customer_control;
+mod foreseen;
 mod invitation;
 mod lifecycle;
 mod login;
@@ -15,6 +17,7 @@ mod refusals;
 mod requests;
 mod restart;
 mod restricted;
+mod running;
 mod start;
 mod subject_tokens;
 mod trust;

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, header},
 };
 use procura_domain::access_request::ApprovalTerms;
 use procura_issuer::{Call, access_requests::Word, hand::Hand};
@@ -14,47 +13,27 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         caller::{Changing, Person},
-        input::{OptionalBody, Parameters, word},
+        input::{OptionalBody, Parameters},
+        paging::{MOST, Page, Paging, page},
         problem::Problem,
         view,
     },
     app::App,
 };
 
-/// A page has at most so many, and so many where nobody says.
-const LIMIT: i64 = 200;
-
-/// Which ones.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Asked {
-    limit: Option<i64>,
-    cursor: Option<String>,
-}
-
-type Page = (Option<[(HeaderName, HeaderValue); 1]>, Json<Value>);
-
 /// `GET /api/tenants/access-requests`
 pub async fn list(
     State(app): State<App>,
     Person(caller): Person,
-    Parameters(asked): Parameters<Asked>,
+    Parameters(paging): Parameters<Paging>,
 ) -> Result<Page, Problem> {
-    let limit = asked.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT).contains(&limit) {
-        return Err(Problem::invalid("limit"));
-    }
-    let below: Option<AccessRequestId> = word(asked.cursor.as_deref(), "cursor")?;
+    let limit = paging.limit()?.unwrap_or(MOST);
     let (issuer, customer) = (app.issuer(), caller.tenant);
-    let listed = issuer.list_access_requests(Some(&caller), customer, (below, limit)).await?;
-    let is_full = i64::try_from(listed.len()).is_ok_and(|count| count >= limit);
-    let last = listed.last().filter(|_| is_full);
-    let next = last.and_then(|last| {
-        let link = format!("<?limit={limit}&cursor={}>; rel=\"next\"", last.request.id);
-        Some([(header::LINK, HeaderValue::from_str(&link).ok()?)])
-    });
+    let below = (paging.cursor()?, limit);
+    let listed = issuer.list_access_requests(Some(&caller), customer, below).await?;
     let now = issuer.environment().now();
-    Ok((next, Json(listed.iter().map(|one| view::listed_access_request(one, now)).collect())))
+    let shown = listed.iter().map(|one| view::listed_access_request(one, now));
+    Ok(page(shown.collect(), limit, listed.last().map(|last| last.request.id)))
 }
 
 /// `GET /api/tenants/access-requests/{id}`

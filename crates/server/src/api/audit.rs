@@ -1,9 +1,10 @@
-//! The audit log: two views of it, and the way in for resource servers.
+//! The audit log: two views of it, as JSON or CSV, and the way in for resource servers.
 
 use axum::{
     Json,
     extract::{RawQuery, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use procura_issuer::audit::Reported;
 use procura_store::audit::{Filter, Listed};
@@ -15,7 +16,7 @@ use crate::{
         caller::{Person, Server},
         input::{Body, Parameters, time, word},
         problem::Problem,
-        view,
+        table, view,
     },
     app::App,
     around::From,
@@ -25,7 +26,7 @@ use crate::{
 const MAX_LIMIT: i64 = 1000;
 const LIMIT: i64 = 100;
 
-/// The filters of seed 004, spelled as it spells them.
+/// The filters of seed 004, spelled as it spells them, and more in the same spelling.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Asked {
@@ -33,6 +34,9 @@ pub struct Asked {
     action: Option<String>,
     resource_type: Option<String>,
     actor_tenant_id: Option<String>,
+    actor_user_id: Option<String>,
+    relationship_id: Option<String>,
+    result: Option<String>,
     from: Option<String>,
     to: Option<String>,
     limit: Option<i64>,
@@ -49,6 +53,9 @@ impl Asked {
         }
         Ok(Filter {
             actor_tenant: word(self.actor_tenant_id.as_deref(), "actorTenantId")?,
+            actor: word(self.actor_user_id.as_deref(), "actorUserId")?,
+            relationship: word(self.relationship_id.as_deref(), "relationshipId")?,
+            result: self.result.clone(),
             action: self.action.clone(),
             resource_type: self.resource_type.clone(),
             from: time(self.from.as_deref(), "from")?,
@@ -65,15 +72,16 @@ pub async fn list(
     State(app): State<App>,
     Person(caller): Person,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Page, Problem> {
+) -> Result<Response, Problem> {
     let filter = asked.filter()?;
     let tenant = match asked.tenant_id.as_deref() {
         Some(name) => Some(app.issuer().resolve_tenant(&caller, name).await?),
         None => None,
     };
     let listed = app.issuer().list_audit(&caller, tenant, filter).await?;
-    Ok(page(&asked, query.as_deref(), &listed))
+    page(&asked, (query.as_deref(), &headers), &listed)
 }
 
 /// `GET /api/tenants/partner-activity`
@@ -81,19 +89,22 @@ pub async fn partner_activity(
     State(app): State<App>,
     Person(caller): Person,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Page, Problem> {
+) -> Result<Response, Problem> {
     if asked.tenant_id.is_some() {
         return Err(Problem::invalid("tenantId"));
     }
     let listed = app.issuer().list_partner_activity(&caller, asked.filter()?).await?;
-    Ok(page(&asked, query.as_deref(), &listed))
+    page(&asked, (query.as_deref(), &headers), &listed)
 }
 
-type Page = (Option<[(HeaderName, HeaderValue); 1]>, Json<Value>);
-
 /// The entries, and where the next page is, if this one is full (RFC 8288).
-fn page(asked: &Asked, query: Option<&str>, listed: &[Listed]) -> Page {
+fn page(
+    asked: &Asked,
+    (query, headers): (Option<&str>, &HeaderMap),
+    listed: &[Listed],
+) -> Result<Response, Problem> {
     let limit = usize::try_from(asked.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
     let last = listed.last().filter(|_| listed.len() >= limit);
     let next = last.and_then(|last| {
@@ -103,7 +114,11 @@ fn page(asked: &Asked, query: Option<&str>, listed: &[Listed]) -> Page {
         let link = format!("<?{query}cursor={}>; rel=\"next\"", last.chained.seq);
         Some([(header::LINK, HeaderValue::from_str(&link).ok()?)])
     });
-    (next, Json(listed.iter().map(view::entry).collect()))
+    if table::is_wanted(headers) {
+        let text = table::of(listed).ok_or(Problem::INTERNAL)?;
+        return Ok((next, [(header::CONTENT_TYPE, table::TYPE)], text).into_response());
+    }
+    Ok((next, Json(listed.iter().map(view::entry).collect::<Value>())).into_response())
 }
 
 /// What a resource server reports.

@@ -19,7 +19,8 @@ use serde_json::Value;
 use crate::{
     api::{
         caller::{Changing, ChangingVersion, Person},
-        input::{Body, OptionalBody, tagged},
+        input::{Body, OptionalBody, Parameters, tagged},
+        paging::{Page, Paging, page},
         problem::Problem,
         view,
     },
@@ -103,9 +104,14 @@ pub async fn history(
     State(app): State<App>,
     Person(caller): Person,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let (edge, versions) = app.issuer().list_versions(&caller, parse(&id)?).await?;
-    Ok(Json(versions.iter().map(|version| view::version(version, &edge, &caller)).collect()))
+    Parameters(paging): Parameters<Paging>,
+) -> Result<Page, Problem> {
+    // Without a limit the list is complete.
+    let limit = paging.limit()?.unwrap_or(i64::MAX);
+    let above = paging.cursor()?.unwrap_or(0);
+    let (edge, versions) = app.issuer().list_versions(&caller, parse(&id)?, (above, limit)).await?;
+    let shown = versions.iter().map(|version| view::version(version, &edge, &caller));
+    Ok(page(shown.collect(), limit, versions.last().map(|last| last.version)))
 }
 
 /// `PATCH /api/v1/partner/relationships/{id}`: a JSON merge patch of terms, or the switch.

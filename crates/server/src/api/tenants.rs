@@ -71,7 +71,7 @@ pub async fn partner_access(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
-    mode: Access,
+    pub(crate) mode: Access,
 }
 
 /// `PUT /api/tenants/partner-access`

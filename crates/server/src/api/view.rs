@@ -6,8 +6,10 @@ use procura_store::{
     agreements::{Proposal, Version},
     audit::Listed,
     clients::{Client, ResourceServer},
+    delegations::Delegation,
     identity_providers::{IdentityLink, Provider},
     relationships::Link,
+    running::{Count, Running},
     self_registration::InitialToken,
     users::User,
 };
@@ -143,6 +145,42 @@ pub(crate) fn listed_access_request(
         body.insert("partner_name".into(), json!(listed.partner_name));
     }
     body
+}
+
+/// A delegation, as both sides see it.
+pub(crate) fn delegation(delegation: &Delegation) -> Value {
+    json!({
+        "id": delegation.id,
+        "user_id": delegation.user,
+        "partner_id": delegation.actor_tenant,
+        "tenant_id": delegation.tenant,
+        "client_id": delegation.client,
+        "relationship_id": delegation.relationship,
+        "started_at": delegation.started_at.rfc3339(),
+        "ends_at": delegation.ends_at.rfc3339(),
+        "ended_at": time(delegation.ended_at),
+    })
+}
+
+/// The same with the names that people understand.
+pub(crate) fn running(running: &Running) -> Value {
+    let mut body = delegation(&running.delegation);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("user_name".into(), json!(running.user_name));
+        body.insert("partner_name".into(), json!(running.partner_name));
+        body.insert("tenant_name".into(), json!(running.customer_name));
+        body.insert("client_name".into(), json!(running.client_name));
+    }
+    body
+}
+
+/// How much runs.
+pub(crate) fn count(count: &Count) -> Value {
+    json!({
+        "delegations": count.delegations,
+        "people": count.people,
+        "partners": count.partners,
+    })
 }
 
 /// What a change killed.
