@@ -309,12 +309,10 @@ async fn provider_for(
     id: ProviderId,
     expected: Option<i64>,
 ) -> Result<(Provider, Permit)> {
-    let Some(provider) = tx.find_provider(id).await? else {
-        // Whoever may administer nothing is not told whether it exists.
-        let own = hand.caller().map(|caller| caller.tenant);
-        own.map(|own| permit(hand.caller(), own)).transpose()?;
-        return Err(Error::NotFound);
-    };
+    // First: whoever may administer nothing is not told whether it exists, here or in another tenant.
+    let own = hand.caller().map(|caller| caller.tenant);
+    own.map(|own| permit(hand.caller(), own)).transpose()?;
+    let provider = tx.find_provider(id).await?.ok_or(Error::NotFound)?;
     let permit = permit(hand.caller(), provider.tenant)?;
     if expected.is_some_and(|version| version != provider.version) {
         return Err(Error::Stale);

@@ -286,12 +286,10 @@ impl Issuer {
         id: &ClientId,
         expected: Option<i64>,
     ) -> Result<(Client, Permit)> {
-        let Some(client) = tx.find_client(id).await? else {
-            // Whoever may administer nothing is not told whether it exists.
-            let own = hand.caller().map(|caller| caller.tenant);
-            own.map(|own| permit_clients(hand.caller(), own)).transpose()?;
-            return Err(Error::NotFound);
-        };
+        // First: whoever may administer nothing is not told whether it exists, here or in another tenant.
+        let own = hand.caller().map(|caller| caller.tenant);
+        own.map(|own| permit_clients(hand.caller(), own)).transpose()?;
+        let client = tx.find_client(id).await?.ok_or(Error::NotFound)?;
         let permit = hand.permit_clients(client.tenant)?;
         if expected.is_some_and(|version| version != client.version) {
             return Err(Error::Stale);

@@ -61,6 +61,13 @@ async fn a_tenants_admin_looks_after_its_providers_and_no_stranger_learns_of_the
         go(&pat.home).await.problem(403, "forbidden");
         go(&ada.home).await.problem(404, "not_found");
     }
+    // Whoever may administer nothing learns nothing of other tenants' either.
+    let acmes = post(&house, &ada, &body()).await.expect(201).string("id");
+    for id in [acmes.clone(), format!("{}0000", &id[..id.len() - 4])] {
+        let refused = house.api(&pat.home, Method::DELETE, &format!("{ALL}/{id}"), None).await;
+        refused.problem(403, "forbidden");
+    }
+    house.api(&ada.home, Method::DELETE, &format!("{ALL}/{acmes}"), None).await.expect(200);
     post(&house, &pat, &body()).await.problem(403, "forbidden");
     let mut elsewhere = body();
     elsewhere["tenant_id"] = "northwind".into();
@@ -172,6 +179,24 @@ async fn a_name_is_never_given_twice() {
     post(&house, &tom, &body()).await.problem(409, "conflict");
     // In another tenant it is another name.
     assert_eq!(post(&house, &ada, &body()).await.expect(201).json()["idp"], "acme-corp/entra");
+}
+
+#[tokio::test]
+async fn a_tenant_has_so_many_and_no_more() {
+    let house = House::start();
+    let (tom, ada) = (house.log_in(TOM).await, house.log_in(ADA).await);
+    let named = |n: usize| procura_tests::merged(&body(), &json!({ "name": format!("n-{n}") }));
+    let first = post(&house, &tom, &named(0)).await.expect(201).string("id");
+    for n in 1..50 {
+        post(&house, &tom, &named(n)).await.expect(201);
+    }
+    // One that was removed makes no room: its name stays taken.
+    let first = format!("{ALL}/{first}");
+    house.api(&tom.home, Method::DELETE, &first, None).await.expect(200);
+    let full = post(&house, &tom, &named(50)).await;
+    let about = full.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("too_many_identity_providers"));
+    post(&house, &ada, &named(50)).await.expect(201);
 }
 
 #[tokio::test]
