@@ -20,6 +20,7 @@ use crate::{
     process::{Ended, Process, command, command_after, run},
     raw,
     scratch::Scratch,
+    seeded::Seeded,
 };
 
 /// What `demo.json` says.
@@ -68,12 +69,21 @@ pub struct HouseOptions {
     pub open_files: Option<u32>,
     /// Whether its disk will fill up, by [`House::limit_files`].
     pub may_fill_up: bool,
+    /// Makes its own keys, ids and secrets in a first start, instead of those that other houses have too.
+    pub is_first_start: bool,
 }
 
 impl HouseOptions {
     /// A house whose revocations are copied to this Redis.
     pub fn on(redis: &Redis) -> Self {
         Self { environment: vec![("PROCURA__REDIS__URL", redis.url())], ..Self::default() }
+    }
+
+    /// Whether it needs a first start: asked for, or settings decide what that makes.
+    fn is_anew(&self) -> bool {
+        let decides =
+            |name: &str| name.starts_with("PROCURA__KEYS__") || name == "PROCURA_DEMO_AUDIENCE";
+        self.is_first_start || self.environment.iter().any(|(name, _)| decides(name))
     }
 }
 
@@ -130,10 +140,17 @@ impl House {
 
     /// Starts one that differs.
     pub fn start_with(mut options: HouseOptions) -> Self {
+        let folder = Scratch::new();
         if options.database.is_none() && is_on_postgres() {
-            options.database = Some(Postgres::shared().database());
+            let database = if options.is_anew() {
+                Postgres::shared().database()
+            } else {
+                Seeded::copy_on_postgres(&data_in(&folder))
+            };
+            options.database = Some(database);
+            return Self::open(folder, options);
         }
-        Self::open(options)
+        Self::open_on_a_file(folder, options)
     }
 
     /// Starts one whose database is a file, for tests that look into it.
@@ -144,11 +161,17 @@ impl House {
     /// The same, for one that differs.
     pub fn on_a_file_with(options: HouseOptions) -> Self {
         assert!(options.database.is_none(), "a file was asked for");
-        Self::open(options)
+        Self::open_on_a_file(Scratch::new(), options)
     }
 
-    fn open(options: HouseOptions) -> Self {
-        let folder = Scratch::new();
+    fn open_on_a_file(folder: Scratch, options: HouseOptions) -> Self {
+        if options.database.is_none() && !options.is_anew() {
+            Seeded::copy_to(&data_in(&folder));
+        }
+        Self::open(folder, options)
+    }
+
+    pub(crate) fn open(folder: Scratch, options: HouseOptions) -> Self {
         let port = if options.is_restarted { lasting_port() } else { 0 };
         let listen = format!("127.0.0.1:{port}");
         let process = start(&folder, &listen, &options, &["dev", "--demo"]);

@@ -26,6 +26,7 @@ mod raw;
 mod redis;
 mod scratch;
 mod script;
+mod seeded;
 mod signer;
 mod software;
 mod token;

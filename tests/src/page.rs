@@ -20,7 +20,7 @@ impl Form {
         self
     }
 
-    /// Presses a button that has a name and a value.
+    /// Presses a button that has a name and a value, or makes a choice.
     #[must_use]
     pub fn press(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
@@ -36,7 +36,9 @@ pub fn form(html: &str, id: &str) -> Form {
     let end = html[start..].find("</form>").expect("a form ends") + start;
     let mut tags = html[start..end].split('<').map(|tag| tag.split('>').next().unwrap_or(""));
     let action = tags.find_map(|tag| attribute(tag, "action")).expect("a form goes somewhere");
-    let inputs = tags.filter(|tag| tag.starts_with("input "));
+    // Of the choices only the one that was made is sent.
+    let is_sent = |tag: &&str| !tag.contains(" type=\"radio\"") || tag.contains(" checked");
+    let inputs = tags.filter(|tag| tag.starts_with("input ")).filter(is_sent);
     let fields = inputs.filter_map(|tag| {
         Some((attribute(tag, "name")?, attribute(tag, "value").unwrap_or_default()))
     });
@@ -74,11 +76,14 @@ mod tests {
         let found = form(
             "<form id=\"a\" method=\"post\" action=\"/x\"></form>\
              <form id=\"b\" method=\"post\" action=\"/y?a&amp;b\">\
-             <input type=\"hidden\" name=\"t\" value=\"&quot;1&#39;\"><input name=\"e\"></form>",
+             <input type=\"hidden\" name=\"t\" value=\"&quot;1&#39;\"><input name=\"e\">\
+             <input type=\"radio\" name=\"r\" value=\"1\">\
+             <input type=\"radio\" name=\"r\" value=\"2\" checked></form>",
             "b",
         );
         assert_eq!(found.action, "/y?a&b");
-        let pairs = [("t", "\"1'"), ("e", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let pairs =
+            [("t", "\"1'"), ("e", ""), ("r", "2")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(found.fields, pairs);
     }
 }

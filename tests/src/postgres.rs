@@ -74,9 +74,19 @@ impl Postgres {
 
     /// Makes an empty database; answers the URL under which Procura's role owns it.
     pub fn database(&self) -> String {
+        self.database_like("template1")
+    }
+
+    /// Makes a database with everything that is in this one, which nobody uses.
+    pub(crate) fn copy_of(&self, url: &str) -> String {
+        let name = url.rsplit('/').find_map(|part| part.split_once("?host="));
+        self.database_like(name.expect("a URL of ours").0)
+    }
+
+    fn database_like(&self, template: &str) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("procura_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.tell(&format!("CREATE DATABASE {name} OWNER procura"));
+        self.tell(&format!("CREATE DATABASE {name} OWNER procura TEMPLATE {template}"));
         self.url("procura", &name)
     }
 

@@ -2,13 +2,17 @@
 
 use procura_domain::UserRole;
 use procura_store::{
-    audit::Entry,
     tenants::Tenant,
     users::{User, UserStatus},
 };
-use procura_token::AuditId;
 
-use crate::{Error, Issuer, Result, Via, environment::fingerprint, mail::Draft, passwords};
+use crate::{
+    Error, Issuer, Result, Via,
+    environment::fingerprint,
+    first_admin::{Open, Stay},
+    mail::Draft,
+    passwords,
+};
 
 /// An invitation is good for a week.
 pub(crate) const INVITATION_SECS: i64 = 7 * 24 * 3600;
@@ -23,38 +27,34 @@ pub(crate) struct Invitation<'a> {
 }
 
 impl Issuer {
-    /// Whether an invitation can still be accepted.
-    pub async fn is_invitation_open(&self, token: &str) -> Result<bool> {
-        let now = self.0.environment.now();
-        Ok(self.0.store.is_invitation_open(&fingerprint(token), now).await?)
-    }
-
-    /// Accepts an invitation: sets the password and lets the person in. It works once.
-    pub async fn accept_invitation(&self, token: &str, password: &str, via: &Via) -> Result<()> {
+    /// Accepts an invitation: sets the password and lets the person in. It works once. A first admin who is
+    /// asked about partners says what becomes of their access: `Invalid("partner_access")` without.
+    pub async fn accept_invitation(
+        &self,
+        token: &str,
+        (password, stay): (&str, Option<Stay>),
+        via: &Via,
+    ) -> Result<()> {
         let length = password.chars().count();
         if length < passwords::MIN_CHARS || password.len() > passwords::MAX_BYTES {
             return Err(Error::Invalid("password"));
         }
-        if !self.is_invitation_open(token).await? {
-            return Err(Error::NotFound);
-        }
+        let Open { partners, .. } = self.find_invitation(token).await?.ok_or(Error::NotFound)?;
+        let stay = match (partners.is_empty(), stay) {
+            (true, _) => Stay::Keep,
+            (false, Some(stay)) => stay,
+            (false, None) => return Err(Error::Invalid("partner_access")),
+        };
         let hash = self.0.passwords.hash(password).await?;
-        let mut tx = self.0.store.begin(self.0.environment.now()).await?;
+        let mut tx = self.0.store.begin_urgent(self.0.environment.now()).await?;
         let invited = tx.redeem_invitation(&fingerprint(token)).await?.ok_or(Error::NotFound)?;
         let user = tx.find_user_anywhere(invited).await?.ok_or(Error::NotFound)?;
         if user.status != UserStatus::Invited {
             return Err(Error::NotFound);
         }
         tx.update_password(user.tenant, user.id, &hash).await?;
-        let id = AuditId::from_bits(self.0.environment.id_bits()?);
-        tx.audit(Entry {
-            actor_user_id: Some(user.id),
-            actor_tenant_id: Some(user.tenant),
-            target_tenant_id: Some(user.tenant),
-            ip: via.ip.clone(),
-            request_id: Some(via.request_id.clone()),
-            ..Entry::new(id, self.0.environment.now(), "invitation.accept", "ok")
-        });
+        tx.audit(self.entry_of_invited((&user, via), "invitation.accept")?);
+        self.settle_partners(&mut tx, (&user, via), &partners, stay).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -21,6 +21,7 @@ pub mod dpop;
 pub mod environment;
 mod error;
 pub mod exchange;
+pub mod first_admin;
 mod grants;
 pub mod hand;
 pub mod home;

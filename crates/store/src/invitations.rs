@@ -1,6 +1,6 @@
 //! Invitations: one-time links by which an invited person sets the own password.
 
-use procura_token::{Ts, UserId};
+use procura_token::{TenantId, Ts, UserId};
 
 use crate::{Result, Store, Tx, row::Columns, sql::query};
 
@@ -11,6 +11,20 @@ impl Store {
                             AND used_at IS NULL AND expires_at > $2";
         let query = query(FIND).bind(token_hash).bind(now.0);
         Ok(query.fetch_optional(&self.readers).await?.is_some())
+    }
+
+    /// Whom an invitation that can still be used is for, and in which tenant.
+    pub async fn find_invited(
+        &self,
+        token_hash: &str,
+        now: Ts,
+    ) -> Result<Option<(TenantId, UserId)>> {
+        const FIND: &str = "SELECT u.tenant_id, u.id FROM invitations i \
+                            JOIN users u ON u.id = i.user_id \
+                            WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > $2";
+        let query = query(FIND).bind(token_hash).bind(now.0);
+        let row = query.fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((row.parsed("tenant_id")?, row.parsed("id")?))).transpose()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use procura_tests::{Answer, House, Isp, Visitor, form};
-use serde_json::json;
+use procura_tests::{Answer, House, Isp, Person, Visitor, eventually, form};
+use serde_json::{Value, json};
 
 use super::{BILLING, PAT, READ_BILLING, SAM, not_available, works};
 
@@ -97,6 +97,89 @@ async fn only_partner_admins_set_customers_up_and_names_may_repeat() {
     assert_eq!(acmes, 2);
 }
 
+/// A customer that Pat has just set up: its slug, its first admin, and the link for that person.
+async fn set_up(house: &House, pat: &Person) -> (String, String, String) {
+    let new = json!({ "name": "Zenith Ltd", "admin_email": EMAIL, "access_role": "msp_full" });
+    let made = pat.post(TENANTS, &new).await;
+    let made = made.expect(201).json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let admin = text(&made["admin"]["id"]);
+    let link = mailed_link(house, &admin);
+    (text(&made["slug"]), admin, link)
+}
+
+#[tokio::test]
+async fn the_first_admin_says_what_becomes_of_the_partners_access() {
+    let house = House::start();
+    let isp = Isp::start(&house).await;
+    let pat = house.log_in(PAT).await;
+    let (slug, admin, link) = set_up(&house, &pat).await;
+    let token = pat.switch(&slug, READ_BILLING).await;
+    let visitor = house.visitor();
+    let page = visitor.visit(&link).await;
+    let asked = page.expect(200).text.clone();
+    for words in ["Northwind", "msp_full", "partner.billing.read", "What shall become of it?"] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    // Nothing is chosen beforehand, and without an answer nobody becomes the admin.
+    let blank = form(&asked, "invitation-form").with("password", PASSWORD);
+    for choice in [None, Some("everything"), Some("")] {
+        let sent = match choice {
+            Some(choice) => blank.clone().press("partner_access", choice),
+            None => blank.clone(),
+        };
+        let again = visitor.submit(&sent).await;
+        assert!(again.expect(400).text.contains("Say what shall become"), "{choice:?}");
+    }
+    isp.get(&token, BILLING).await.expect(200);
+
+    let done = visitor.submit(&blank.press("partner_access", "end")).await;
+    assert!(done.expect(200).text.contains("Your password is set"));
+    eventually("the resource server has heard of it", async || {
+        (isp.get(&token, BILLING).await.status == 401).then_some(())
+    })
+    .await;
+    not_available(&pat.exchange(&slug, READ_BILLING).await);
+    let zoe = house.visitor().log_in(EMAIL, PASSWORD).await;
+    let log = zoe.get("/api/audit-logs?action=relationship.end").await.expect(200).json();
+    assert_eq!(log[0]["actor_user_id"], admin);
+}
+
+#[tokio::test]
+async fn narrow_lets_the_partner_read_until_the_customer_says_more() {
+    let house = House::start();
+    let pat = house.log_in(PAT).await;
+    let (slug, _, link) = set_up(&house, &pat).await;
+    let visitor = house.visitor();
+    let page = visitor.visit(&link).await;
+    let sent = form(&page.expect(200).text, "invitation-form")
+        .with("password", "short")
+        .press("partner_access", "narrow");
+    // What was chosen is still there when only the password has to be taken again.
+    let again = visitor.submit(&sent).await;
+    let again = form(&again.expect(400).text, "invitation-form").with("password", PASSWORD);
+    assert!(again.fields.contains(&("partner_access".to_owned(), "narrow".to_owned())));
+    visitor.submit(&again).await.expect(200);
+    pat.switch(&slug, READ_BILLING).await;
+    let write = "partner.support.tickets.create";
+    pat.exchange(&slug, write).await.oauth_error(400, "invalid_scope");
+
+    let zoe = house.visitor().log_in(EMAIL, PASSWORD).await;
+    let links = zoe.get(&format!("/auth/admin/tenants/{slug}/managed-by-tenants")).await;
+    let edge = links.expect(200).json()[0].clone();
+    assert_eq!(edge["access"], "restricted");
+    let path =
+        format!("/api/v1/partner/relationships/{}", edge["relationship_id"].as_str().unwrap());
+    let history = zoe.get(&format!("{path}/history")).await.expect(200).json();
+    let last = history.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["side"], &last["action"]),
+        (&json!("customer"), &json!("relationship.access"))
+    );
+    zoe.patch(&path, &json!({ "access": "on" })).await.expect(200);
+    pat.switch(&slug, write).await;
+}
+
 /// The link in the mail, which only the server's own account can read.
 fn mailed_link(house: &House, admin: &str) -> String {
     let file = house.data().join("mail").join(format!("invitation-{admin}.eml"));
@@ -113,5 +196,5 @@ fn mailed_link(house: &House, admin: &str) -> String {
 async fn accept(visitor: &Visitor, link: &str, password: &str) -> Answer {
     let page = visitor.visit(link).await;
     let form = form(&page.expect(200).text, "invitation-form").with("password", password);
-    visitor.submit(&form).await
+    visitor.submit(&form.press("partner_access", "keep")).await
 }

@@ -13,6 +13,7 @@ mod invitation;
 mod lifecycle;
 mod login;
 mod people;
+mod race;
 mod refusals;
 mod requests;
 mod restart;

@@ -6,7 +6,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use procura_issuer::{Error, Via, passwords};
+use procura_domain::Access;
+use procura_issuer::{
+    Error, Via,
+    first_admin::{Open, Stay},
+    passwords,
+};
+use procura_store::relationships::Link;
 
 use crate::{
     app::App,
@@ -25,6 +31,36 @@ struct InvitationPage<'a> {
     form_token: String,
     min_chars: usize,
     message: Option<&'static str>,
+    partners: Vec<Partner<'a>>,
+    /// What was chosen before the page came again.
+    chosen: &'a str,
+}
+
+/// A partner whose access the first admin decides on.
+struct Partner<'a> {
+    name: &'a str,
+    role: &'static str,
+    is_on: bool,
+    permissions: Vec<String>,
+}
+
+impl<'a> Partner<'a> {
+    fn of(link: &'a Link) -> Self {
+        let edge = &link.relationship;
+        Self {
+            name: &link.tenant_name,
+            role: edge.role.as_str(),
+            is_on: edge.access == Access::On,
+            permissions: edge.permissions().iter().map(ToOwned::to_owned).collect(),
+        }
+    }
+}
+
+/// What is wrong with what was sent, and what of it is shown again.
+#[derive(Default)]
+struct Again<'a> {
+    message: Option<&'static str>,
+    chosen: &'a str,
 }
 
 #[derive(Template)]
@@ -42,11 +78,11 @@ pub async fn show(
 ) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(token) = form.get("token") else { return page::of(Error::NotFound) };
-    match app.issuer().is_invitation_open(token).await {
-        Ok(true) => {}
-        Ok(false) => return page::invitation_over(),
+    let open = match app.issuer().find_invitation(token).await {
+        Ok(Some(open)) => open,
+        Ok(None) => return page::invitation_over(),
         Err(error) => return page::of(error),
-    }
+    };
     let cookies = Cookies::read(&app, &headers);
     let browser = match &cookies.browser {
         Some(browser) => browser.clone(),
@@ -55,7 +91,7 @@ pub async fn show(
             Err(error) => return page::of(error),
         },
     };
-    let mut response = invitation_page(&app, StatusCode::OK, (token, &browser), None);
+    let mut response = invitation_page(&app, (token, &browser), &open, Again::default());
     Cookies::set_browser(&app, &browser, &mut response);
     response
 }
@@ -86,35 +122,41 @@ async fn try_submit(
         return Err(Error::Forbidden);
     }
     let password = form.get("password").unwrap_or_default();
-    match app.issuer().accept_invitation(token, password, via).await {
+    let chosen = form.get("partner_access").unwrap_or_default();
+    let answers = (password, Stay::of(chosen));
+    let message = match app.issuer().accept_invitation(token, answers, via).await {
         Ok(()) => {
             let done = DonePage {
                 title: "Your password is set",
                 text: "You can close this page and log in to your application now.",
             };
-            Ok(page::render(StatusCode::OK, &done, None))
+            return Ok(page::render(StatusCode::OK, &done, None));
         }
+        Err(Error::Invalid("partner_access")) => "Say what shall become of your partner's access.",
         Err(Error::Invalid(_)) => {
-            let message =
-                "Take another password: at least twelve characters, and not more than 256.";
-            let status = StatusCode::BAD_REQUEST;
-            Ok(invitation_page(app, status, (token, &browser), Some(message)))
+            "Take another password: at least twelve characters, and not more than 256."
         }
-        Err(other) => Err(other),
-    }
+        Err(other) => return Err(other),
+    };
+    let open = app.issuer().find_invitation(token).await?.ok_or(Error::NotFound)?;
+    let again = Again { message: Some(message), chosen };
+    Ok(invitation_page(app, (token, &browser), &open, again))
 }
 
 fn invitation_page(
     app: &App,
-    status: StatusCode,
     (token, browser): (&str, &str),
-    message: Option<&'static str>,
+    open: &Open,
+    Again { message, chosen }: Again<'_>,
 ) -> Response {
     let invitation = InvitationPage {
         token,
         form_token: form_token(app, "invitation", browser),
         min_chars: passwords::MIN_CHARS,
         message,
+        partners: open.partners.iter().map(Partner::of).collect(),
+        chosen,
     };
+    let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     page::render(status, &invitation, None)
 }
