@@ -108,7 +108,7 @@ async fn the_operator_restricts_all_that_leads_into_a_tenant_and_nothing_else() 
     let fay = house.log_in(FAY).await;
     let log = fay.get("/api/audit-logs?action=incident.declare").await.expect(200).json();
     assert_eq!(log, json!([]));
-    let history = ada.get(&format!("{}/versions", house.relationship("northwind>acme-corp"))).await;
+    let history = ada.get(&format!("{}/history", house.relationship("northwind>acme-corp"))).await;
     let history = history.expect(200).json();
     let last = history.as_array().and_then(|all| all.last()).expect("a version");
     assert_eq!((&last["action"], &last["side"]), (&json!("incident.declare"), &json!("operator")));
