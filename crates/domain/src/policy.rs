@@ -149,6 +149,21 @@ impl Caller {
         }
     }
 
+    /// Be told why a person of the first tenant may act in the second, or why not: each side its own half.
+    pub fn ask_why(&self, home: TenantId, target: Option<TenantId>) -> Result<Side, Denied> {
+        let is_admin = self.is(UserRole::TenantAdmin);
+        if self.is(UserRole::SuperAdmin) {
+            return Ok(Side::Operator);
+        }
+        if self.tenant == home && (is_admin || self.is(UserRole::PartnerAdmin)) {
+            return Ok(Side::Partner);
+        }
+        if target == Some(self.tenant) && is_admin {
+            return Ok(Side::Customer);
+        }
+        Err(if self.tenant == home { Denied::Forbidden } else { Denied::Hidden })
+    }
+
     /// See one's own tenant's side of a list, such as the audit log; the operator sees all.
     pub fn read(&self, tenant: TenantId) -> Result<(), Denied> {
         let may_read = self.is(UserRole::TenantAdmin)

@@ -14,7 +14,7 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 19] = [
+const RESERVED: [&str; 21] = [
     "access_request.",
     "audit.",
     "authorization.",
@@ -22,7 +22,9 @@ const RESERVED: [&str; 19] = [
     "client.",
     "delegation.",
     "demo.",
+    "explain.",
     "import.",
+    "incident.",
     "invitation.",
     "key.",
     "login",

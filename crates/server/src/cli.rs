@@ -8,9 +8,11 @@ use crate::{
     access_request_commands as requests, audit, backup_commands as backup,
     client_commands as clients,
     config::Config,
+    explain_command,
     failure::Failure,
-    identity_provider_commands as providers, initial_token_commands as initial_tokens,
-    key_commands as keys, resource_server_commands as servers, seed,
+    identity_provider_commands as providers, incident_commands as incidents,
+    initial_token_commands as initial_tokens, key_commands as keys,
+    resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -45,6 +47,10 @@ enum Command {
     /// Look after identity providers: by which logins of their own people of a tenant come in.
     #[command(subcommand)]
     IdentityProvider(providers::Command),
+    /// Say why somebody may act in a tenant or may not, or what a token is worth.
+    Explain(explain_command::Explain),
+    /// Close all relationships of a partner or a tenant at once, and keep the evidence.
+    Incident(incidents::Declare),
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -97,6 +103,8 @@ pub struct Place {
 enum Audit {
     /// Find any changed, removed or reordered entry, and a tail that was cut after a checkpoint.
     Verify(Verify),
+    /// Say whether a file of evidence is whole, and of this deployment.
+    VerifyEvidence(incidents::Verify),
 }
 
 #[derive(Debug, Args)]
@@ -167,10 +175,13 @@ pub fn run() -> Result<(), Failure> {
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),
+        Command::Explain(command) => explain_command::run(&command),
+        Command::Incident(command) => incidents::declare(&command),
         Command::Import(import) => seed::import(&import),
         Command::Audit(Audit::Verify(verify)) => {
             audit::verify(&verify.place.load()?, &verify.checkpoints)
         }
+        Command::Audit(Audit::VerifyEvidence(verify)) => incidents::verify(&verify),
         Command::Keys(Keys::List(place)) => keys::list(&place.load()?),
         Command::Keys(Keys::Rotate(rotate)) => keys::rotate(&rotate),
         Command::Keys(Keys::Retire(retire)) => keys::retire(&retire),

@@ -123,6 +123,8 @@ fn api_routes() -> Router<App> {
         .route("/api/me/consents/{client}", delete(api::me::withdraw))
         .route("/api/audit-logs", get(api::audit::list))
         .route("/api/audit-events", post(api::audit::report))
+        .route("/api/explain", post(api::explain::explain))
+        .route("/api/incidents", post(api::incidents::declare))
         .route("/api/health", get(readiness::health))
 }
 

@@ -7,7 +7,7 @@ use procura_domain::{
 use procura_token::{DelegationId, Ts};
 
 use crate::{
-    Error, Result,
+    Error, Result, Tx, access_requests,
     ledger::Exchange,
     relationships::relationship,
     row::Columns,
@@ -73,6 +73,19 @@ pub(crate) async fn load(
         }
     }
     Ok(loaded.into_iter().map(|slot| slot.ok().flatten()).collect())
+}
+
+impl Tx {
+    /// The facts of an exchange that nobody makes, as this transaction sees them. Only to explain: nothing
+    /// is decided here, and nothing written.
+    pub async fn facts(&mut self, exchange: &Exchange) -> Result<Facts> {
+        let log = self.catch_up().await?;
+        let mut loaded = load(self.connection(), &[exchange]).await?;
+        access_requests::load(self.connection(), &[exchange], &mut loaded).await?;
+        let mut facts = loaded.pop().flatten().ok_or(Error::Corrupt)?.facts;
+        facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
+        Ok(facts)
+    }
 }
 
 /// What is known of an exchange with one more row.

@@ -12,6 +12,7 @@ pub mod device;
 mod error;
 mod facts;
 pub mod identity_providers;
+pub mod incidents;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;

@@ -113,4 +113,14 @@ impl Tx {
         let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(session).transpose()
     }
+
+    /// The live session in which this person has logged in last.
+    pub async fn find_newest_session(&mut self, user: UserId) -> Result<Option<Session>> {
+        const FIND: &str = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL \
+                            AND expires_at > $2 ORDER BY auth_time DESC, id DESC LIMIT 1";
+        let now = self.now();
+        let find = query(FIND).bind(user.to_string()).bind(now.0);
+        let row = find.fetch_optional(self.connection()).await?;
+        row.as_ref().map(session).transpose()
+    }
 }

@@ -159,26 +159,36 @@ impl<'de> Deserialize<'de> for KeyHash {
 /// All keys of one token: it is dead iff any of them has an entry after its `rvs`.
 #[must_use]
 pub fn keys_of(claims: &AccessClaims, kind: &Kind, signing_key: &str) -> Vec<KeyHash> {
+    named_keys_of(claims, kind, signing_key).iter().map(Key::hash).collect()
+}
+
+/// The same, by name.
+#[must_use]
+pub fn named_keys_of<'a>(
+    claims: &'a AccessClaims,
+    kind: &Kind,
+    signing_key: &'a str,
+) -> Vec<Key<'a>> {
     let mut keys = vec![
-        Key::All.hash(),
-        Key::Jti(&claims.jti).hash(),
-        Key::SigningKey(signing_key).hash(),
-        Key::Client(&claims.client_id).hash(),
-        Key::Audience(&claims.aud).hash(),
-        Key::Tenant(claims.tenant).hash(),
+        Key::All,
+        Key::Jti(&claims.jti),
+        Key::SigningKey(signing_key),
+        Key::Client(&claims.client_id),
+        Key::Audience(&claims.aud),
+        Key::Tenant(claims.tenant),
     ];
     if let Some(session) = claims.sid {
-        keys.push(Key::Session(session).hash());
+        keys.push(Key::Session(session));
     }
     match kind {
-        Kind::Home { user } => keys.push(Key::Actor(*user).hash()),
+        Kind::Home { user } => keys.push(Key::Actor(*user)),
         Kind::Client => {}
         Kind::Delegated(d) => keys.extend([
-            Key::Delegation(d.delegation).hash(),
-            Key::Relationship(d.relationship).hash(),
-            Key::Actor(d.actor).hash(),
-            Key::ActorTenant(d.actor_tenant).hash(),
-            Key::Pair(d.actor_tenant, claims.tenant).hash(),
+            Key::Delegation(d.delegation),
+            Key::Relationship(d.relationship),
+            Key::Actor(d.actor),
+            Key::ActorTenant(d.actor_tenant),
+            Key::Pair(d.actor_tenant, claims.tenant),
         ]),
     }
     keys

@@ -3,6 +3,7 @@
 mod copied;
 mod cut_off;
 mod faults;
+mod incident;
 mod moved;
 mod once;
 mod rotation;

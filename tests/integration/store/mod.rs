@@ -2,6 +2,7 @@
 
 mod asked;
 mod carried;
+mod closed;
 mod contract;
 mod corners;
 mod leases;

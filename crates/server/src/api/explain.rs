@@ -1,0 +1,137 @@
+//! `POST /api/explain`: why somebody may act in a tenant or may not, and what a token is worth.
+
+use std::net::IpAddr;
+
+use axum::{Json, extract::State};
+use procura_domain::{Explanation, explain::Line, relationship::Side};
+use procura_issuer::{
+    explain::{Question, Worth},
+    hand::Hand,
+};
+use procura_token::{ClientId, Purpose, Scope, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        caller::Changing,
+        input::{Body, word},
+        problem::Problem,
+    },
+    app::App,
+};
+
+/// Either a token alone, or who would do what where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    token: Option<String>,
+    user_id: Option<String>,
+    tenant: Option<String>,
+    client_id: Option<String>,
+    audience: Option<String>,
+    scope: Option<Scope>,
+    purpose: Option<Purpose>,
+    ip: Option<String>,
+}
+
+impl Asked {
+    /// The question, where there is one; the token is left out.
+    fn question(self) -> Result<Question, Problem> {
+        let user: Option<UserId> = word(self.user_id.as_deref(), "user_id")?;
+        let client: Option<ClientId> = word(self.client_id.as_deref(), "client_id")?;
+        let ip: Option<IpAddr> = word(self.ip.as_deref(), "ip")?;
+        Ok(Question {
+            user: user.ok_or(Problem::invalid("user_id"))?,
+            tenant: self.tenant.ok_or(Problem::invalid("tenant"))?,
+            client: client.ok_or(Problem::invalid("client_id"))?,
+            audience: self.audience,
+            scope: self.scope,
+            purpose: self.purpose,
+            ip,
+        })
+    }
+
+    const fn is_question(&self) -> bool {
+        self.user_id.is_some()
+            || self.tenant.is_some()
+            || self.client_id.is_some()
+            || self.audience.is_some()
+            || self.scope.is_some()
+            || self.purpose.is_some()
+            || self.ip.is_some()
+    }
+}
+
+/// `POST /api/explain`
+pub async fn explain(
+    State(app): State<App>,
+    Changing(call): Changing,
+    Body(asked): Body<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let hand = Hand::Person(&call);
+    match &asked.token {
+        Some(_) if asked.is_question() => Err(Problem::invalid("token")),
+        Some(token) => Ok(Json(worth(&app.issuer().explain_token(hand, token).await?))),
+        None => Ok(Json(explained(&app.issuer().explain(hand, &asked.question()?).await?))),
+    }
+}
+
+/// A decision, as its side may see it.
+pub(crate) fn explained(explanation: &Explanation) -> Value {
+    let side = explanation.side;
+    let granted = explanation.verdict.as_ref().ok().map(|mandate| {
+        json!({
+            "tenant": mandate.tenant,
+            "scope": mandate.scope,
+            "expires_at": mandate.expires_at.rfc3339(),
+            // It ends with the login, of which the customer is told nothing.
+            "delegation_ends_at":
+                (side != Side::Customer).then(|| mandate.delegation_ends_at.rfc3339()),
+        })
+    });
+    let lines = explanation.lines();
+    json!({
+        "side": side,
+        "is_granted": granted.is_some(),
+        "granted": granted,
+        "relationship_id": explanation.relationship(),
+        "steps": lines.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+fn line(line: &Line) -> Value {
+    match line.failure {
+        None => json!({ "step": line.step, "result": line.standing }),
+        Some((reason, fixer)) => json!({
+            "step": line.step,
+            "result": line.standing,
+            "reason": reason,
+            "can_be_fixed_by": fixer,
+        }),
+    }
+}
+
+/// What a token is worth.
+pub(crate) fn worth(worth: &Worth) -> Value {
+    let claims = worth.claims.as_ref().map(|claims| {
+        let kind = match (&claims.dlg, &claims.sid) {
+            (Some(_), _) => "delegated",
+            (None, Some(_)) => "home",
+            (None, None) => "client",
+        };
+        json!({
+            "kind": kind,
+            "jti": claims.jti,
+            "tenant": claims.tenant,
+            "audit_actor_tenant": claims.audit_actor_tenant,
+            "client_id": claims.client_id,
+            "audience": claims.aud,
+            "scope": claims.scope,
+            "relationship_id": claims.rel,
+            "delegation_id": claims.dlg,
+            "expires_at": procura_token::Ts::from_secs(claims.exp).rfc3339(),
+        })
+    });
+    json!({ "is_alive": worth.dead_by.is_empty(), "dead_by": worth.dead_by, "token": claims })
+}
