@@ -6,6 +6,7 @@ mod assertion;
 pub mod audit;
 pub mod authorize;
 pub mod backup;
+pub mod break_glass;
 pub mod calendar;
 pub mod callers;
 pub mod client_credentials;

@@ -127,7 +127,7 @@ fn api_routes() -> Router<App> {
 }
 
 fn control_routes() -> Router<App> {
-    use api::{delegations, previews};
+    use api::{break_glass, delegations, previews};
     Router::new()
         .route("/api/tenants/delegations", get(delegations::list_in))
         .route("/api/tenants/delegations/{id}/end", post(delegations::end_in))
@@ -135,6 +135,8 @@ fn control_routes() -> Router<App> {
         .route("/api/v1/partner/delegations/{id}/end", post(delegations::end_of))
         .route("/api/tenants/partner-access/preview", post(previews::partner_access))
         .route("/api/v1/partner/relationships/{id}/preview", post(previews::relationship))
+        .route("/api/tenants/break-glass-codes", get(break_glass::list).post(break_glass::make))
+        .route("/break-glass", post(break_glass::use_code))
 }
 
 fn client_routes() -> Router<App> {

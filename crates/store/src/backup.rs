@@ -105,6 +105,11 @@ pub const TABLES: &[Table] = &[
         ..table("identity_links", "provider_id subject user_id tenant_id created_at#")
     },
     table("self_registered_clients", "client_id token_hash initial_token_id kept_until#"),
+    // Those that were used up since are good again: they only take away, and a customer without paper has nothing.
+    Table {
+        key_columns: 2,
+        ..table("break_glass_codes", "tenant_id number# code_hash created_at# used_at#")
+    },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

@@ -7,6 +7,7 @@ mod agreements;
 mod any_sequence;
 mod asked_each_time;
 mod audit_log;
+mod break_glass;
 mod customer_control;
 mod foreseen;
 mod invitation;

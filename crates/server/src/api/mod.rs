@@ -3,6 +3,7 @@
 
 pub mod access_requests;
 pub mod audit;
+pub mod break_glass;
 pub mod caller;
 pub mod clients;
 pub mod delegations;
