@@ -39,6 +39,7 @@ pub mod logout_notices;
 mod mail;
 pub mod meters;
 mod mint;
+pub mod notices;
 mod parameters;
 pub mod partner_access;
 pub mod passwords;

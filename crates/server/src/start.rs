@@ -235,6 +235,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         if let Err(error) = issuer.tend_mail().await {
             tracing::error!(%error, "mail that waits could not be looked after");
         }
+        if let Err(error) = issuer.send_notices().await {
+            tracing::error!(%error, "admins could not be told what they should know");
+        }
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,

@@ -33,6 +33,7 @@ pub mod sessions;
 mod sql;
 mod sqlite;
 pub mod tenants;
+pub mod told;
 mod tx;
 mod used;
 pub mod users;

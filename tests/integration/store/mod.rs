@@ -12,6 +12,7 @@ mod refreshed;
 mod schema;
 mod self_registered;
 mod statements;
+mod told;
 mod walls;
 mod world;
 

@@ -13,6 +13,7 @@ mod foreseen;
 mod invitation;
 mod lifecycle;
 mod login;
+mod notices;
 mod people;
 mod refusals;
 mod requests;
