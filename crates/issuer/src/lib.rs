@@ -55,6 +55,7 @@ pub mod relay;
 pub mod requested;
 pub mod resource_servers;
 mod resources;
+pub mod reviews;
 pub mod revoke;
 pub mod rotation;
 pub mod self_registration;

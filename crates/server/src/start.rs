@@ -245,6 +245,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         if let Err(error) = issuer.turn_calendar().await {
             tracing::error!(%error, "the calendar of relationships could not be turned");
         }
+        if let Err(error) = issuer.read_uses().await {
+            tracing::error!(%error, "what is used of relationships could not be read in the audit log");
+        }
         if let Err(error) = issuer.note_dropped().await {
             tracing::error!(%error, "refused failures could not be summed up in the audit log");
         }

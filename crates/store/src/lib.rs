@@ -25,6 +25,7 @@ pub mod pushed;
 pub mod refresh;
 pub mod relationships;
 pub mod relay;
+pub mod reviews;
 pub mod revocations;
 mod row;
 pub mod running;

@@ -9,6 +9,7 @@ mod notices;
 mod once;
 mod opening;
 mod refreshed;
+mod reviewed;
 mod schema;
 mod self_registered;
 mod statements;

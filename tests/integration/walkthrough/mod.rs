@@ -19,6 +19,7 @@ mod refusals;
 mod requests;
 mod restart;
 mod restricted;
+mod reviews;
 mod running;
 mod start;
 mod subject_tokens;

@@ -16,6 +16,7 @@ pub mod previews;
 pub mod problem;
 pub mod relationships;
 pub mod resource_servers;
+pub mod reviews;
 mod table;
 pub mod tenants;
 pub mod trust;
