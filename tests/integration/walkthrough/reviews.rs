@@ -85,7 +85,7 @@ async fn what_nobody_uses_is_seen_and_cut_away_by_one_call() {
 }
 
 #[tokio::test]
-async fn only_the_customers_admin_looks_and_cuts_and_only_what_it_has_read() {
+async fn only_the_customers_admin_looks_and_cuts() {
     let house = House::start();
     let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
     let edge = house.relationship(EDGE);
@@ -116,6 +116,21 @@ async fn only_the_customers_admin_looks_and_cuts_and_only_what_it_has_read() {
             answer.problem(401, "unauthenticated");
         }
     }
+    assert!(house.is_alive(&token).await, "nothing of that took anything away");
+    ada.put(&path, &next).await.expect(200);
+    ada.post_seen(&edge, "shrink", &json!({})).await.expect(200);
+    assert!(!house.is_alive(&token).await, "and this did");
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_was_not_read_changes_nothing_and_a_date_is_kept() {
+    let house = House::start();
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let edge = house.relationship(EDGE);
+    let token = pat.switch("acme-corp", READ_BILLING).await;
+    let path = format!("{REVIEW}/{}", edge.rsplit('/').next().expect("an id"));
+    let shrink = format!("{edge}/shrink");
+    let next = json!({ "review_due": due(&review(&ada).await).rfc3339() });
     ada.step(&shrink).await.problem(428, "version_missing");
     ada.post_if(&shrink, &json!({}), "\"99\"").await.problem(412, "stale");
     let due = due(&review(&ada).await);
