@@ -14,11 +14,12 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 21] = [
+const RESERVED: [&str; 22] = [
     "access_request.",
     "audit.",
     "authorization.",
     "backup.",
+    "break_glass.",
     "client.",
     "delegation.",
     "demo.",

@@ -87,10 +87,13 @@ impl Issuer {
             Error::Broken
         };
         for (draft, age) in Draft::list(folder, now).await.map_err(broken)? {
-            if self.0.store.is_invitation_open(draft.fingerprint(), now).await? {
+            let (store, fingerprint) = (&self.0.store, draft.fingerprint());
+            if store.is_invitation_open(fingerprint, now).await?
+                || store.is_told(fingerprint).await?
+            {
                 draft.put_out().await;
             } else if age > ABANDONED_SECS {
-                // Its transaction is long over, and there is no such invitation.
+                // Its transaction is long over, and there is no such invitation or notice.
                 draft.put_away().await;
             }
         }

@@ -1,6 +1,6 @@
 //! Mail, as files that the deployment's mailer takes: written down before what it tells of is committed,
-//! put out after that. A draft is named after the fingerprint of its one-time token, so that whoever finds
-//! one can ask the database whether it was committed.
+//! put out after that. A draft is named after the fingerprint of its one-time token, or of the try to tell
+//! something, so that whoever finds one can ask the database whether it was committed.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     access_request_commands as requests, audit, backup_commands as backup,
-    client_commands as clients,
+    break_glass_commands as glass, client_commands as clients,
     config::Config,
     explain_command,
     failure::Failure,
@@ -44,6 +44,9 @@ enum Command {
     /// Look after requests to be let in, of customers that approve each time.
     #[command(subcommand)]
     AccessRequest(requests::Command),
+    /// Shut partners out of a customer's tenant, or look after the codes with which the customer does so.
+    #[command(subcommand)]
+    BreakGlass(glass::Command),
     /// Look after identity providers: by which logins of their own people of a tenant come in.
     #[command(subcommand)]
     IdentityProvider(providers::Command),
@@ -172,6 +175,7 @@ pub fn run() -> Result<(), Failure> {
         }
         Command::Client(command) => clients::run(&command),
         Command::AccessRequest(command) => requests::run(&command),
+        Command::BreakGlass(command) => glass::run(&command),
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),

@@ -8,6 +8,7 @@ mod app;
 mod around;
 mod audit;
 mod backup_commands;
+mod break_glass_commands;
 mod cli;
 mod client_commands;
 mod config;

@@ -129,7 +129,7 @@ fn api_routes() -> Router<App> {
 }
 
 fn control_routes() -> Router<App> {
-    use api::{delegations, previews};
+    use api::{break_glass, delegations, previews, reviews};
     Router::new()
         .route("/api/tenants/delegations", get(delegations::list_in))
         .route("/api/tenants/delegations/{id}/end", post(delegations::end_in))
@@ -137,6 +137,11 @@ fn control_routes() -> Router<App> {
         .route("/api/v1/partner/delegations/{id}/end", post(delegations::end_of))
         .route("/api/tenants/partner-access/preview", post(previews::partner_access))
         .route("/api/v1/partner/relationships/{id}/preview", post(previews::relationship))
+        .route("/api/tenants/break-glass-codes", get(break_glass::list).post(break_glass::make))
+        .route("/break-glass", post(break_glass::use_code))
+        .route("/api/tenants/relationship-review", get(reviews::list))
+        .route("/api/tenants/relationship-review/{id}", put(reviews::put))
+        .route("/api/v1/partner/relationships/{id}/shrink", post(reviews::shrink))
 }
 
 fn client_routes() -> Router<App> {

@@ -235,12 +235,18 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         if let Err(error) = issuer.tend_mail().await {
             tracing::error!(%error, "mail that waits could not be looked after");
         }
+        if let Err(error) = issuer.send_notices().await {
+            tracing::error!(%error, "admins could not be told what they should know");
+        }
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(UPKEEP) => false,
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
         };
         if let Err(error) = issuer.turn_calendar().await {
             tracing::error!(%error, "the calendar of relationships could not be turned");
+        }
+        if let Err(error) = issuer.read_uses().await {
+            tracing::error!(%error, "what is used of relationships could not be read in the audit log");
         }
         if let Err(error) = issuer.note_dropped().await {
             tracing::error!(%error, "refused failures could not be summed up in the audit log");

@@ -137,10 +137,14 @@ impl Entry {
 
     /// Adds a member to the details.
     pub(crate) fn add_detail(&mut self, name: &str, value: &impl Serialize) {
-        let known = self.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
-        let mut details: serde_json::Map<String, serde_json::Value> = known.unwrap_or_default();
-        details.insert(name.to_owned(), serde_json::json!(value));
-        self.details = Some(serde_json::Value::Object(details).to_string());
+        let member = serde_json::json!({ name: value }).to_string();
+        // An object of ours grows at its end and is not read again: every exchange waits for this.
+        let known = self.details.as_deref().and_then(|known| known.strip_suffix('}'));
+        let details = match (known, member.strip_prefix('{')) {
+            (Some(known), Some(member)) if known.len() > 1 => format!("{known},{member}"),
+            _ => member,
+        };
+        self.details = Some(details);
     }
 
     /// Postgres keeps no NUL in a text. It is replaced before the hash is made, on either database, so

@@ -308,6 +308,7 @@ fn settle(
                 starting.sources.insert((delegation, exchange.subject_client));
             }
             let mut entry = exchange.entry;
+            entry.add_detail("scope", &mandate.scope);
             if !mandate.access_requests.is_empty() {
                 entry.add_detail("access_requests", &mandate.access_requests);
             }

@@ -72,7 +72,7 @@ pub struct User {
     pub changed_at: Ts,
 }
 
-fn user(row: &Row) -> Result<User> {
+pub(crate) fn user(row: &Row) -> Result<User> {
     Ok(User {
         id: row.parsed("id")?,
         tenant: row.parsed("tenant_id")?,

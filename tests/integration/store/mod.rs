@@ -10,9 +10,11 @@ mod notices;
 mod once;
 mod opening;
 mod refreshed;
+mod reviewed;
 mod schema;
 mod self_registered;
 mod statements;
+mod told;
 mod walls;
 mod world;
 

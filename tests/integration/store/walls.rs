@@ -125,6 +125,7 @@ const COMMON: &[&str] = &[
     "tenants",
     "upstream_logins",
     "used_values",
+    "uses_read",
     "verifiers",
 ];
 

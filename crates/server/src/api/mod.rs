@@ -3,6 +3,7 @@
 
 pub mod access_requests;
 pub mod audit;
+pub mod break_glass;
 pub mod caller;
 pub mod clients;
 pub mod delegations;
@@ -17,6 +18,7 @@ pub mod previews;
 pub mod problem;
 pub mod relationships;
 pub mod resource_servers;
+pub mod reviews;
 mod table;
 pub mod tenants;
 pub mod trust;

@@ -47,6 +47,9 @@ impl Problem {
     /// The body is too large.
     pub const TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large.");
+    /// A code that does not work, or a tenant that has none: nobody is told which.
+    pub const CODE_REFUSED: Self =
+        Self::new(StatusCode::FORBIDDEN, "code_refused", "This code does not work here.");
     /// The body is of another type.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,

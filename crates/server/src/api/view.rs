@@ -5,6 +5,7 @@ use procura_issuer::{relationships::Changed, revoke::Revoked};
 use procura_store::{
     agreements::{Proposal, Version},
     audit::Listed,
+    break_glass::BreakGlassCode,
     clients::{Client, ResourceServer},
     delegations::Delegation,
     identity_providers::{IdentityLink, Provider},
@@ -172,6 +173,16 @@ pub(crate) fn running(running: &Running) -> Value {
         body.insert("client_name".into(), json!(running.client_name));
     }
     body
+}
+
+/// A code on a customer's paper. Never the code.
+pub(crate) fn break_glass_code(code: &BreakGlassCode) -> Value {
+    json!({
+        "number": code.number,
+        "state": if code.used_at.is_some() { "used" } else { "unused" },
+        "created_at": code.created_at.rfc3339(),
+        "used_at": time(code.used_at),
+    })
 }
 
 /// How much runs.

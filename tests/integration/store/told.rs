@@ -1,0 +1,128 @@
+//! What admins were told, and what they are to be told: marks that hold on all nodes.
+
+use std::sync::Arc;
+
+use procura_domain::{UserRole, access_request::Answer, relationship::Approval};
+use procura_store::{Store, told::mark_of_end};
+use procura_token::Ts;
+
+use super::{
+    Empty, on_both,
+    world::{self, CUSTOMER, EDGE, NOW, PARTNER, USER, client},
+};
+
+const EVERY: i64 = 600;
+const DAY: i64 = 86_400;
+
+/// Somebody asks for something for the nth time, so many seconds later.
+async fn ask(store: &Store, n: u128, later: i64) {
+    let mut exchange = world::exchange(n, &Arc::new(client("cli_portal")));
+    exchange.entry.at = NOW.plus_secs(later);
+    let purpose = procura_token::Purpose { code: format!("purpose-{n}"), r#ref: None };
+    exchange.wish.purpose = Some(purpose);
+    assert!(store.exchange(exchange).await.unwrap().outcome.is_err());
+}
+
+async fn is_waited_for(store: &Store, later: i64) -> bool {
+    let listed = store.list_waited_for(NOW.plus_secs(later), EVERY).await.unwrap();
+    assert!(listed.iter().all(|customer| *customer == CUSTOMER), "{listed:?}");
+    !listed.is_empty()
+}
+
+/// Whether this one tells it.
+async fn tell(store: &Store, later: i64) -> bool {
+    let mut tx = store.begin(NOW.plus_secs(later)).await.unwrap();
+    let is_new = tx.mark_waiting(CUSTOMER, EVERY).await.unwrap();
+    tx.commit().await.unwrap();
+    is_new
+}
+
+on_both! {
+    async fn a_customer_hears_of_each_that_waits_and_at_most_once_in_ten_minutes(empty: &Empty) {
+        let store = world::world(empty).await;
+        let mut tx = store.begin(NOW).await.unwrap();
+        let mut edge = tx.find_relationship(EDGE).await.unwrap().unwrap();
+        edge.approval = Approval::EachTime;
+        tx.update_relationship(&edge).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!is_waited_for(&store, 0).await, "nobody asked");
+        ask(&store, 1, 0).await;
+        assert!(is_waited_for(&store, 10).await);
+        assert!(tell(&store, 10).await);
+        assert!(!tell(&store, 11).await, "another node was faster");
+        assert!(!is_waited_for(&store, 11).await);
+        assert!(!is_waited_for(&store, 700).await, "once is enough for one that still waits");
+        ask(&store, 2, 100).await;
+        assert!(!is_waited_for(&store, 609).await, "not so soon");
+        store.forget_used_values(NOW.plus_secs(610)).await.unwrap();
+        assert!(is_waited_for(&store, 610).await);
+        assert!(tell(&store, 610).await);
+        assert!(!is_waited_for(&store, 999).await);
+        // Whoever is answered, or was left without an answer, waits no more.
+        ask(&store, 3, 1300).await;
+        assert!(is_waited_for(&store, 1301).await);
+        assert!(!is_waited_for(&store, 2200).await);
+        let listed = store.list_access_requests(CUSTOMER, None, 1).await.unwrap();
+        let mut tx = store.begin(NOW.plus_secs(1302)).await.unwrap();
+        let answer = Answer { at: tx.now(), by: None, given: None };
+        tx.answer_access_request(listed[0].request.id, &answer).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!is_waited_for(&store, 1303).await);
+    }
+
+    async fn an_end_is_told_once_and_what_goes_on_is_not(empty: &Empty) {
+        let store = world::world(empty).await;
+        let end = |ends_at: Option<Ts>, renews_for_days: Option<u32>| {
+            let store = store.clone();
+            async move {
+                let mut tx = store.begin(NOW).await.unwrap();
+                let edge = tx.find_relationship(EDGE).await.unwrap().unwrap();
+                let edge = procura_domain::Relationship { ends_at, renews_for_days, ..edge };
+                let edge = tx.update_relationship(&edge).await.unwrap();
+                tx.commit().await.unwrap();
+                edge
+            }
+        };
+        let window = (NOW, NOW.plus_secs(DAY));
+        let count = async || store.list_ending(window, 1).await.unwrap().len();
+        end(None, None).await;
+        assert_eq!(count().await, 0);
+        end(Some(NOW.plus_secs(DAY)), Some(30)).await;
+        assert_eq!(count().await, 0, "it renews itself");
+        end(Some(NOW.plus_secs(DAY + 1)), None).await;
+        assert_eq!(count().await, 0, "not yet");
+        let soon = NOW.plus_secs(DAY);
+        let edge = end(Some(soon), None).await;
+        assert_eq!(count().await, 1);
+        for is_first in [true, false] {
+            let mut tx = store.begin(NOW).await.unwrap();
+            let mark = mark_of_end(&edge, soon, 1);
+            assert_eq!(tx.mark_told(&mark, soon).await.unwrap(), is_first);
+            assert!(!store.is_told("abc").await.unwrap() || !is_first);
+            if is_first {
+                tx.let_out("abc", soon).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            assert_eq!(count().await, 0);
+        }
+        assert!(store.is_told("abc").await.unwrap() && !store.is_told("abd").await.unwrap());
+        assert_eq!(store.list_ending(window, 7).await.unwrap().len(), 1, "another notice");
+        end(Some(NOW.plus_secs(DAY - 1)), None).await;
+        assert_eq!(count().await, 1, "another end");
+    }
+
+    async fn only_active_people_with_the_role_are_told(empty: &Empty) {
+        let store = world::world(empty).await;
+        let told = async |role| {
+            let admins = store.list_admins(PARTNER, role).await.unwrap();
+            admins.iter().map(|admin| admin.id).collect::<Vec<_>>()
+        };
+        assert_eq!(told(UserRole::PartnerAdmin).await, [USER]);
+        assert!(told(UserRole::TenantAdmin).await.is_empty());
+        assert!(store.list_admins(CUSTOMER, UserRole::PartnerAdmin).await.unwrap().is_empty());
+        let mut tx = store.begin(NOW).await.unwrap();
+        tx.update_user_status(PARTNER, USER, procura_store::users::UserStatus::Disabled).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(told(UserRole::PartnerAdmin).await.is_empty());
+    }
+}
