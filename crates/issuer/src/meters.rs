@@ -19,6 +19,8 @@ pub struct Meters {
     pub logins: Words,
     /// Failures of strangers that were refused without an entry of their own.
     pub unrecorded: Counter,
+    /// Requests that were refused beyond a limit, by limit.
+    pub limited: Words,
     granted: Counter,
     delegated: Counter,
 }
@@ -29,7 +31,8 @@ impl Default for Meters {
         let granted = exchanges.get_or_create_owned(&[("outcome", "ok")]);
         let delegated = tokens.get_or_create_owned(&[("kind", "delegated")]);
         let (logins, unrecorded) = (Words::default(), Counter::default());
-        Self { exchanges, tokens, logins, unrecorded, granted, delegated }
+        let limited = Words::default();
+        Self { exchanges, tokens, logins, unrecorded, limited, granted, delegated }
     }
 }
 
@@ -48,6 +51,10 @@ impl Meters {
 
     pub(crate) fn token(&self, kind: &'static str) {
         self.tokens.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    pub(crate) fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&[("limit", limit)]).inc();
     }
 
     pub(crate) fn login(&self, outcome: &'static str) {

@@ -26,6 +26,7 @@ mod oauth;
 mod outbound;
 mod proxies;
 mod pulse;
+mod rate_limits;
 mod readiness;
 mod relay;
 mod resource_server_commands;

@@ -198,6 +198,7 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         keys: config.keys.plan(),
         outbound: outbound::settings(&config.outbound)?,
         self_registration: config.registration.rules(),
+        rate_limits: config.rate_limits.rules(),
     })
 }
 
@@ -244,6 +245,9 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         }
         if let Err(error) = issuer.note_dropped().await {
             tracing::error!(%error, "refused failures could not be summed up in the audit log");
+        }
+        if let Err(error) = issuer.note_limited().await {
+            tracing::error!(%error, "what the limits refused could not be summed up in the audit log");
         }
         match issuer.checkpoint(sealed).await {
             Ok(Some((seq, statement))) => {

@@ -4,6 +4,7 @@ pub mod access_requests;
 pub mod agreements;
 pub mod audit;
 pub mod backup;
+pub mod budgets;
 pub mod clients;
 pub mod codes;
 mod connect;

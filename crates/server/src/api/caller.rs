@@ -6,7 +6,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use procura_domain::Caller;
-use procura_issuer::{Call, callers::Proof, revoke::Confirm};
+use procura_issuer::{Call, Via, callers::Proof, revoke::Confirm};
 use procura_store::clients::ResourceServer;
 use serde::Deserialize;
 
@@ -98,6 +98,8 @@ async fn caller(parts: &Parts, app: &App) -> Result<(Caller, Proof), Problem> {
     let request = (parts.method.as_str(), parts.uri.path());
     let shows = dpop::shows(app, &parts.headers, request).await?;
     let shows = shows.ok_or(Problem::UNAUTHENTICATED)?;
+    let via = parts.extensions.get::<Via>().ok_or(Problem::INTERNAL)?;
+    app.issuer().limit_call(shows.token, shows.shown(), via).await?;
     let caller = app.issuer().caller(shows.token, shows.shown()).await?;
     Ok((caller, app.issuer().proof(shows.token, shows.shown())?))
 }

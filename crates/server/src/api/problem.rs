@@ -153,6 +153,14 @@ impl From<Error> for Problem {
                     "Too many failures from this address. Try again later.",
                 )
             },
+            Error::TooManyRequests { wait_secs } => Self {
+                retry_after: Some(wait_secs),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_requests",
+                    "Too many requests. Try again later.",
+                )
+            },
             Error::Broken => Self::INTERNAL,
         }
     }
