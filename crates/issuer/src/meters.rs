@@ -3,7 +3,7 @@
 
 use prometheus_client::metrics::{counter::Counter, family::Family};
 
-use crate::{Issuer, Result, exchange::Granted};
+use crate::{Issuer, Result, exchange::Granted, rate_limits::Limit};
 
 /// Counted by one word.
 pub type Words = Family<[(&'static str, &'static str); 1], Counter>;
@@ -32,6 +32,10 @@ impl Default for Meters {
         let delegated = tokens.get_or_create_owned(&[("kind", "delegated")]);
         let (logins, unrecorded) = (Words::default(), Counter::default());
         let limited = Words::default();
+        // A limit that has refused nobody says so: all are there from the start.
+        for limit in Limit::ALL {
+            limited.get_or_create(&[("limit", limit.name())]).inc_by(0);
+        }
         Self { exchanges, tokens, logins, unrecorded, limited, granted, delegated }
     }
 }

@@ -28,6 +28,8 @@ const WITHIN: Duration = Duration::from_millis(250);
 const BATCH: usize = 64;
 /// As many wait at most; beyond, the node's own count must do.
 const QUEUE: usize = 1024;
+/// Whether Redis is still there is found out this often, so that whoever asks next does not wait for it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pauses between connections grow from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -115,7 +117,15 @@ impl Line {
         *has_failed = false;
         tracing::info!(%redis, "limits are shared");
         let mut batch = Vec::with_capacity(BATCH);
-        while self.waiting.recv_many(&mut batch, BATCH).await > 0 {
+        loop {
+            let count = tokio::select! {
+                count = self.waiting.recv_many(&mut batch, BATCH) => Some(count),
+                () = sleep(LOOK_EVERY) => None,
+            };
+            if count == Some(0) {
+                return Ok(());
+            }
+            // Where nobody asks an empty demand finds out whether it could be answered.
             let drawn = {
                 let draws: Vec<&[Draw]> = batch.iter().map(|d| d.draws.as_slice()).collect();
                 timeout(WITHIN, budgets.draw(&draws)).await
@@ -127,6 +137,5 @@ impl Line {
                 let _ = demand.answer.send(levels.by_ref().take(demand.draws.len()).collect());
             }
         }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! P10: what a partner that asks for ten times its limit costs another one that keeps to its own, on one
+//! P11: what a partner that asks for ten times its limit costs another one that keeps to its own, on one
 //! node; beside it the same without limits.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ pub async fn measure(site: &Site, report: &mut Report) -> Result<(), Failure> {
     let rate = |of: &Ratios| of.rate;
     let middle = |of: &dyn Fn(&Ratios) -> f64, all: &[Ratios]| median(all.iter().map(of).collect());
     let (kept, late) = (middle(&rate, &bounded), middle(&|of| of.late, &bounded));
-    report.at_least("P10", "beside a noisy partner ÷ alone, exchanges a second", kept, 0.9);
+    report.at_least("P11", "beside a noisy partner ÷ alone, exchanges a second", kept, 0.9);
     report.at_most("", "  p50 ÷ p50 alone", late, (1.1, ""));
     let late = format!("{:.2}", middle(&|of| of.late, &unbounded));
     report.shown("", "  p50 ÷ p50 alone, without limits", &late);
@@ -66,7 +66,10 @@ async fn rounds(
     for number in 1..=ROUNDS {
         let without = open(&targets, &quiet, (RUN, QUIET)).await?;
         let (with, noise) = together(&targets, &quiet, &noisy).await?;
-        progress(&format!("{name}, round {number}"), &[("alone", &without), ("beside", &with), ("noise", &noise)]);
+        progress(
+            &format!("{name}, round {number}"),
+            &[("alone", &without), ("beside", &with), ("noise", &noise)],
+        );
         all.push(Ratios {
             rate: with.rate() / without.rate(),
             late: millis(with.quantile(0.5)) / millis(without.quantile(0.5)),

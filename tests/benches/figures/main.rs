@@ -138,7 +138,7 @@ async fn run(site: &Site, parts: &Parts, report: &mut Report) {
     }
     if parts.has(Part::Fairness) {
         let done = fairness::measure(site, report).await;
-        report.heed("P10", done);
+        report.heed("P11", done);
     }
     if parts.has(Part::Verifier) {
         let done = verifier::measure(site, report).await;

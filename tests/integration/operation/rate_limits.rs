@@ -80,7 +80,7 @@ async fn a_partner_is_bounded_in_sum_and_in_one_tenant_and_another_one_notices_n
 
 #[tokio::test]
 async fn a_token_for_a_customer_is_counted_more_strictly_at_the_api_than_one_for_home() {
-    let house = house_with(&[SLOWLY, (USER, "4"), (HOME, "9")]);
+    let house = house_with(&[SLOWLY, (USER, "4"), (HOME, "5")]);
     let pat = house.log_in(PAT).await;
     let token = pat.switch("acme-corp", "").await;
     let ask = async |token: &str| house.api(token, reqwest::Method::GET, CUSTOMERS, None).await;
@@ -88,7 +88,7 @@ async fn a_token_for_a_customer_is_counted_more_strictly_at_the_api_than_one_for
         ask(&token).await.problem(401, "unauthenticated");
     }
     too_many(&ask(&token).await).problem(429, "too_many_requests");
-    for _ in 0..9 {
+    for _ in 0..5 {
         ask(&pat.home).await.expect(200);
     }
     too_many(&ask(&pat.home).await).problem(429, "too_many_requests");
@@ -97,15 +97,19 @@ async fn a_token_for_a_customer_is_counted_more_strictly_at_the_api_than_one_for
 #[tokio::test]
 async fn clients_and_strangers_are_bounded_each_for_itself() {
     let proxy = ("PROCURA__SERVER__TRUSTED_PROXIES", "127.0.0.0/8");
-    let house = house_with(&[SLOWLY, (CLIENT, "4"), (ADDRESS, "30"), proxy]);
+    let house = house_with(&[SLOWLY, (CLIENT, "4"), (ADDRESS, "10"), proxy]);
     let pat = house.log_in(PAT).await;
     let alone = [("grant_type", "client_credentials")];
     let mut granted = 0;
-    while house.token(&alone).await.status == 200 {
+    let refused = loop {
+        let answer = house.token(&alone).await;
+        if answer.status == 429 {
+            break answer;
+        }
         granted += 1;
         assert!(granted < 10, "nobody is ever refused");
-    }
-    too_many(&house.token(&alone).await).oauth_error(429, "temporarily_unavailable");
+    };
+    too_many(&refused).oauth_error(429, "temporarily_unavailable");
     // Its people go on: an exchange is counted for the person.
     pat.switch("acme-corp", "").await;
     let page = async |address: &str, path: &str| {
@@ -113,12 +117,15 @@ async fn clients_and_strangers_are_bounded_each_for_itself() {
         send(http().get(url).header("x-forwarded-for", address)).await
     };
     let mut seen = 0;
-    while page("198.51.100.1", "/device").await.status != 429 {
+    let refused = loop {
+        let answer = page("198.51.100.1", "/device").await;
+        if answer.status == 429 {
+            break answer;
+        }
         seen += 1;
-        assert!(seen <= 30, "nobody is ever refused");
-    }
-    assert_eq!(seen, 30);
-    let refused = page("198.51.100.1", "/device").await;
+        assert!(seen < 20, "nobody is ever refused");
+    };
+    assert!(seen >= 10, "{seen}");
     assert!(too_many(&refused).text.contains("Just a moment"), "{}", refused.text);
     page("198.51.100.2", "/device").await.expect(303);
     // What machines need to go on is not counted.
@@ -175,7 +182,7 @@ async fn two_nodes_share_a_budget_and_without_redis_each_has_its_own_and_nobody_
     options.database = Some(Postgres::shared().database());
     options.environment.extend([
         (SLOWLY.0, SLOWLY.1.to_owned()),
-        (USER, "10".to_owned()),
+        (USER, "5".to_owned()),
         ("PROCURA__METRICS__LISTEN", "127.0.0.1:0".to_owned()),
     ]);
     let one = House::start_with(options);
@@ -184,14 +191,14 @@ async fn two_nodes_share_a_budget_and_without_redis_each_has_its_own_and_nobody_
         shared(node, "1").await;
     }
     let pat = one.log_in(PAT).await;
-    for _ in 0..6 {
+    for _ in 0..3 {
         pat.switch("acme-corp", "").await;
     }
-    assert_eq!(exchanges(&pat.at(&two), "acme-corp").await, 4, "together they give ten");
+    assert_eq!(exchanges(&pat.at(&two), "acme-corp").await, 2, "together they give five");
     too_many(&pat.exchange("acme-corp", "").await);
     // Names of nobody stand there, and none of it stays.
     let keys = redis.ask(&["KEYS", "procura:budget:*"]);
-    assert!(keys.lines().count() >= 3 && !keys.contains("usr_"), "{keys}");
+    assert!(keys.contains("procura:budget:") && !keys.contains("usr_"), "{keys}");
     for key in keys.lines() {
         let left: i64 = redis.ask(&["PTTL", key]).trim().parse().unwrap();
         assert!((0..=61_000).contains(&left), "{left}");
@@ -213,7 +220,7 @@ async fn two_nodes_share_a_budget_and_without_redis_each_has_its_own_and_nobody_
     redis.kill();
     for node in [&one, &two] {
         shared(node, "0").await;
-        assert!(exchanges(&sam.at(node), "acme-corp").await <= 10, "each counts for itself");
+        assert!(exchanges(&sam.at(node), "acme-corp").await <= 5, "each counts for itself");
     }
     redis.start_again();
     for node in [&one, &two] {
