@@ -24,6 +24,7 @@ pub mod exchange;
 mod grants;
 pub mod hand;
 pub mod home;
+pub mod idempotency;
 pub mod identity;
 pub mod identity_providers;
 pub mod import;

@@ -17,7 +17,7 @@ use procura_store::patience;
 use url::form_urlencoded;
 
 use crate::{
-    api::problem::Problem,
+    api::{idempotency, problem::Problem},
     app::App,
     console::page,
     oauth::{error::OAuthError, protected_resource},
@@ -29,7 +29,7 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 /// So long all that a request needs of a backend may take together, so that its answer is out within three
 /// seconds. What has bounds of its own comes on top: a password's turn to be hashed, and verifiers that
 /// somebody asked to wait for.
-const PATIENCE: Duration = Duration::from_millis(2750);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(2750);
 
 /// Two years, as the proxies in `deploy/` say it.
 const ALWAYS_TLS: &str = "max-age=63072000";
@@ -75,6 +75,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
             && let Err(error) = app.issuer().limit_address(&via).await
         {
             return page::of(error);
+        }
+        if face == Face::Api {
+            return idempotency::run(app, request, next).await;
         }
         patience::within(PATIENCE, next.run(request)).await
     };

@@ -280,6 +280,7 @@ async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::R
         let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
         let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
         let forgotten = forgotten.and(issuer.store().forget_initial_tokens(now).await);
+        let forgotten = forgotten.and(issuer.store().forget_idempotency_keys(now).await);
         if let Err(error) = forgotten {
             tracing::error!(%error, "old entries could not be put away");
         }

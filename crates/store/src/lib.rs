@@ -12,6 +12,7 @@ pub mod delegations;
 pub mod device;
 mod error;
 mod facts;
+pub mod idempotency;
 pub mod identity_providers;
 pub mod invitations;
 pub mod keys;

@@ -9,6 +9,7 @@ mod asked_each_time;
 mod audit_log;
 mod customer_control;
 mod foreseen;
+mod idempotency;
 mod invitation;
 mod lifecycle;
 mod login;

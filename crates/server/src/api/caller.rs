@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
+        idempotency,
         input::{Expected, Parameters},
         problem::Problem,
     },
@@ -69,6 +70,7 @@ impl FromRequestParts<App> for ChangingVersion {
 
 async fn call(parts: &mut Parts, app: &App) -> Result<Call, Problem> {
     let (caller, proof) = caller(parts, app).await?;
+    let proof = idempotency::claim(app, parts, &caller, proof).await?;
     let From(via) = From::from_request_parts(parts, app).await?;
     let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
     let confirm = match asked.confirm.as_deref() {

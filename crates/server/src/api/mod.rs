@@ -6,6 +6,7 @@ pub mod audit;
 pub mod caller;
 pub mod clients;
 pub mod delegations;
+pub mod idempotency;
 pub mod identity_providers;
 pub mod initial_tokens;
 pub mod input;
