@@ -95,14 +95,10 @@ impl RateLimits {
 
     /// As a file would say it.
     pub(super) fn to_toml(&self) -> String {
-        let mut text = format!(
-            "[rate_limits]\nenabled = {}\nburst_secs = {}\n",
-            self.enabled, self.burst_secs
-        );
-        for (name, per_minute) in self.all() {
-            text += &format!("{name} = {per_minute}\n");
-        }
-        text + "\n"
+        let line = |(name, per_minute)| format!("{name} = {per_minute}\n");
+        let limits = self.all().map(line).concat();
+        let (enabled, burst_secs) = (self.enabled, self.burst_secs);
+        format!("[rate_limits]\nenabled = {enabled}\nburst_secs = {burst_secs}\n{limits}\n")
     }
 }
 
