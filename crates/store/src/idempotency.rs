@@ -52,8 +52,8 @@ impl Store {
                              WHERE idempotency_keys.claimed_at <= $6 \
                              OR (idempotency_keys.done_at IS NULL \
                              AND idempotency_keys.claimed_at <= $7)";
-        const FIND: &str = "SELECT request_hash, done_at, answer FROM idempotency_keys \
-                            WHERE user_id = $1 AND key_hash = $2";
+        const FIND: &str = "SELECT request_hash, claimed_at, done_at, answer \
+                            FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2";
         let user = claim.user.to_string();
         let held = query(COUNT).bind(&user).fetch_one(&self.readers).await?.int("n")?;
         if held < MOST_KEYS {
@@ -78,9 +78,12 @@ impl Store {
         if found.str("request_hash")? != claim.request_hash {
             return Ok(Claimed::OfAnother);
         }
-        Ok(match found.opt_ts("done_at")? {
-            Some(_) => Claimed::Done(found.opt_text("answer")?),
-            None => Claimed::Running,
+        // Between the commit and its answer there is a moment, in which it is not lost yet.
+        let is_recent = now < found.ts("claimed_at")?.plus_secs(STALE_SECS);
+        Ok(match (found.opt_ts("done_at")?, found.opt_text("answer")?) {
+            (None, _) => Claimed::Running,
+            (Some(_), None) if is_recent => Claimed::Running,
+            (Some(_), answer) => Claimed::Done(answer),
         })
     }
 
