@@ -285,6 +285,14 @@ impl Person {
         self.world.api(&self.home, Method::POST, path, Some(body)).await
     }
 
+    /// Changes something by POST, once however often it is asked with this key.
+    pub async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> Answer {
+        let request = self.world.request(&self.home, Method::POST, path).json(body);
+        let key = HeaderValue::from_bytes(key.as_bytes()).expect("bytes of a header");
+        let request = request.header("idempotency-key", key);
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
     /// Takes a step that needs no body, by POST.
     pub async fn step(&self, path: &str) -> Answer {
         self.world.api(&self.home, Method::POST, path, None).await

@@ -5,13 +5,15 @@ use procura_domain::{Caller, TenantStatus};
 use procura_store::{Tx, audit::Entry, sessions::Session, users::UserStatus};
 use procura_token::{AuditId, KeyHash, Kind, Seq, Shown, TenantId};
 
-use crate::{Call, Error, Issuer, Result};
+use crate::{Call, Error, Issuer, Result, idempotency::Claim};
 
 /// By what a caller's token can be revoked, and where the log stood when it was issued.
 #[derive(Clone, Debug)]
 pub struct Proof {
     keys: Vec<KeyHash>,
     rvs: Seq,
+    /// The key under which the change happens, where the caller named one.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// How much of a login a token needs behind it.
@@ -28,7 +30,7 @@ impl Issuer {
     pub fn proof(&self, token: &str, shown: Shown<'_>) -> Result<Proof> {
         let genuine = self.genuine(token, shown, self.0.environment.now());
         let genuine = genuine.map_err(|_| Error::Unauthenticated)?;
-        Ok(Proof { keys: genuine.keys.clone(), rvs: genuine.claims.rvs })
+        Ok(Proof { keys: genuine.keys.clone(), rvs: genuine.claims.rvs, claim: None })
     }
 
     /// Opens the transaction of a change. Whoever was disabled while the request waited changes nothing.
@@ -136,6 +138,12 @@ impl Issuer {
 async fn admit(mut tx: Tx, proof: &Proof) -> Result<Tx> {
     if tx.is_dead(&proof.keys, proof.rvs).await? {
         return Err(Error::Unauthenticated);
+    }
+    // Done is done together with the change; whoever has lost its claim changes nothing.
+    if let Some(claim) = &proof.claim
+        && !tx.fulfil(claim).await?
+    {
+        return Err(Error::Conflict);
     }
     Ok(tx)
 }

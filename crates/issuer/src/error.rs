@@ -82,6 +82,12 @@ pub enum Error {
         /// When to try again, in seconds.
         wait_secs: u32,
     },
+    /// The caller has asked for more than one caller may in a while.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// When to try again, in seconds.
+        wait_secs: u32,
+    },
     /// Storage, keys or randomness failed.
     #[error("broken")]
     Broken,
@@ -148,6 +154,7 @@ impl Error {
             Self::Conflict => "conflict",
             Self::Busy => "unavailable",
             Self::TooManyFailures { .. } => "too_many_failures",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::Broken => "internal_error",
         }
     }

@@ -78,13 +78,16 @@ impl Issuer {
         let prepared = match self.prepare(request, now) {
             Ok(prepared) => prepared,
             Err((error, reason)) => {
-                self.admit_failure_of(&request.client, &request.via)?;
+                self.admit_failing(&request.client, &request.via).await?;
                 let refused =
                     Entry { result: "refused".into(), reason: Some(reason.into()), ..entry };
                 self.0.store.record(refused).await?;
                 return Err(error);
             }
         };
+        // Counted for whoever it is now known to be; beyond a limit nothing is read and nothing written.
+        let whose = (prepared.subject.claims.tenant, prepared.user);
+        self.limit_exchange(whose, request.tenant_id, &request.via).await?;
         // Steps 5 to 9: gather, decide and record in one transaction.
         let recorded = self.0.store.exchange(self.ledger_job(request, &prepared, entry)?).await?;
         self.conclude(request, &prepared, recorded, now).await

@@ -18,7 +18,7 @@ use procura_token::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Environment, Error, Issuer, Result};
+use crate::{Environment, Error, Issuer, Result, idempotency::Claim};
 
 /// The name of the random secret from which all keyed hashes are derived.
 const ROOT: &str = "root";
@@ -154,6 +154,18 @@ impl Secrets {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
+    /// Seals the answer to a request that was made under a key of its caller.
+    pub(crate) fn seal_answer(&self, claim: &Claim, answer: &str) -> Result<String> {
+        Ok(B64.encode(self.seal.seal(&context(claim), answer.as_bytes())?))
+    }
+
+    /// Opens it again.
+    pub(crate) fn open_answer(&self, claim: &Claim, sealed: &str) -> Result<String> {
+        let sealed = B64.decode(sealed).map_err(|_| Error::Broken)?;
+        let opened = self.seal.open(&context(claim), &sealed)?;
+        String::from_utf8(opened).map_err(|_| Error::Broken)
+    }
+
     fn open_pair(&self, key: &StoredKey) -> Result<SigningKey> {
         let pkcs8 = open_pkcs8(&self.seal, key)?;
         Ok(SigningKey::load(key.kid, key.alg, &pkcs8)?)
@@ -162,6 +174,11 @@ impl Secrets {
 
 fn derived(key: &[u8; 32], label: &str) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(MacKey::new(key).tag(&[b"procura/1/", label.as_bytes()]))
+}
+
+/// An answer is one person's, to one request, under one key.
+fn context(claim: &Claim) -> Vec<u8> {
+    format!("answer {} {} {}", claim.user, claim.key_hash, claim.request_hash).into_bytes()
 }
 
 fn open_root(seal: &SealKey, sealed: &str) -> Result<Zeroizing<[u8; 32]>> {

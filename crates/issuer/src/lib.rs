@@ -28,6 +28,7 @@ pub mod first_admin;
 mod grants;
 pub mod hand;
 pub mod home;
+pub mod idempotency;
 pub mod identity;
 pub mod identity_providers;
 pub mod import;
@@ -51,6 +52,7 @@ pub mod preview;
 pub mod prompt;
 pub mod provision;
 pub mod pushed;
+pub mod rate_limits;
 pub mod redeem;
 pub mod refresh;
 pub mod registration;
@@ -110,6 +112,8 @@ pub struct Settings {
     pub outbound: procura_outbound::Settings,
     /// How software may register itself; `None`: not at all.
     pub self_registration: Option<self_registration::Rules>,
+    /// How much one caller may ask for; `None`: as much as it likes.
+    pub rate_limits: Option<rate_limits::Rules>,
 }
 
 /// How long a client can come back without the person. In seconds.
@@ -128,6 +132,8 @@ pub struct Via {
     pub ip: Option<String>,
     /// The id in `X-Request-Id`.
     pub request_id: String,
+    /// How it stands with the limits.
+    pub tally: rate_limits::Tally,
 }
 
 /// A change that somebody asks for: who, from where, and what the answer waits for.
@@ -178,6 +184,7 @@ struct Inner {
     outbound: Outbound,
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
     upstreams: upstream_calls::Upstreams,
+    rate_limits: rate_limits::RateLimits,
 }
 
 impl Issuer {
@@ -192,6 +199,7 @@ impl Issuer {
         let outbound = Outbound::new(settings.outbound.clone());
         let arrivals = strangers::Arrivals::new(settings.stranger_failures_per_minute);
         let per_minute = settings.self_registration.as_ref().map_or(0, |rules| rules.per_minute);
+        let rate_limits = rate_limits::RateLimits::new(settings.rate_limits);
         rotation::first_keys(&store, &secrets, &environment).await?;
         let keys = keys::KeyRing::open(&store, &secrets).await?;
         let inner = Inner {
@@ -213,6 +221,7 @@ impl Issuer {
             upstreams: upstream_calls::Upstreams::default(),
             arrivals,
             registrations: strangers::Arrivals::at_most(per_minute),
+            rate_limits,
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -3,7 +3,7 @@
 
 use prometheus_client::metrics::{counter::Counter, family::Family};
 
-use crate::{Issuer, Result, exchange::Granted};
+use crate::{Issuer, Result, exchange::Granted, rate_limits::Limit};
 
 /// Counted by one word.
 pub type Words = Family<[(&'static str, &'static str); 1], Counter>;
@@ -19,6 +19,8 @@ pub struct Meters {
     pub logins: Words,
     /// Failures of strangers that were refused without an entry of their own.
     pub unrecorded: Counter,
+    /// Requests that were refused beyond a limit, by limit.
+    pub limited: Words,
     granted: Counter,
     delegated: Counter,
 }
@@ -29,7 +31,12 @@ impl Default for Meters {
         let granted = exchanges.get_or_create_owned(&[("outcome", "ok")]);
         let delegated = tokens.get_or_create_owned(&[("kind", "delegated")]);
         let (logins, unrecorded) = (Words::default(), Counter::default());
-        Self { exchanges, tokens, logins, unrecorded, granted, delegated }
+        let limited = Words::default();
+        // A limit that has refused nobody says so: all are there from the start.
+        for limit in Limit::ALL {
+            limited.get_or_create(&[("limit", limit.name())]).inc_by(0);
+        }
+        Self { exchanges, tokens, logins, unrecorded, limited, granted, delegated }
     }
 }
 
@@ -48,6 +55,10 @@ impl Meters {
 
     pub(crate) fn token(&self, kind: &'static str) {
         self.tokens.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    pub(crate) fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&[("limit", limit)]).inc();
     }
 
     pub(crate) fn login(&self, outcome: &'static str) {

@@ -143,14 +143,16 @@ impl Strangers {
     }
 }
 
-fn place(ip: IpAddr) -> IpAddr {
+/// What counts as one address.
+pub(crate) fn place(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
-fn name(place: IpAddr) -> String {
+/// As the audit log says it.
+pub(crate) fn name(place: IpAddr) -> String {
     match place {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(network) => format!("{network}/64"),
@@ -172,7 +174,7 @@ impl Issuer {
 
     /// Puts a malformed request into the audit log that came with this client's credential.
     pub async fn note_malformed(&self, action: &str, client: &Client, via: &Via) -> Result<()> {
-        self.admit_failure_of(client, via)?;
+        self.admit_failing(client, via).await?;
         self.note(action, "request_malformed", Some(client.id.clone()), via).await
     }
 
@@ -184,7 +186,7 @@ impl Issuer {
         client: &Client,
         via: &Via,
     ) -> Result<()> {
-        self.admit_failure_of(client, via)?;
+        self.admit_failing(client, via).await?;
         self.note(action, reason, Some(client.id.clone()), via).await
     }
 
@@ -192,6 +194,13 @@ impl Issuer {
     /// everybody can say it.
     pub(crate) fn admit_failure_of(&self, client: &Client, via: &Via) -> Result<()> {
         if self.is_anybody(client) { self.admit_failure(via) } else { Ok(()) }
+    }
+
+    /// Whether one more failure of whoever is this client is written down: what fails is counted for the
+    /// client as well, so that its keeper fills no disk either.
+    pub(crate) async fn admit_failing(&self, client: &Client, via: &Via) -> Result<()> {
+        self.admit_failure_of(client, via)?;
+        self.limit_client(client, via).await
     }
 
     /// Whether anybody could be this client: a public one, and where software registers itself without a

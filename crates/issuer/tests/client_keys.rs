@@ -235,6 +235,7 @@ async fn issuer(allow: &str) -> Issuer {
         keys: Plan::default(),
         outbound: settings(allow),
         self_registration: None,
+        rate_limits: None,
     };
     let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
     let secrets = Secrets::open(&store, &master, &environment).await.unwrap();

@@ -39,6 +39,7 @@ async fn issuer() -> Issuer {
         is_dpop_nonce_required: false,
         outbound: procura_outbound::Settings::default(),
         self_registration: None,
+        rate_limits: None,
         keys: Plan::default(),
     };
     Issuer::open(store, settings, environment, secrets).await.unwrap()

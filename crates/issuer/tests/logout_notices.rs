@@ -152,6 +152,7 @@ impl World {
             keys: Plan::default(),
             outbound,
             self_registration: None,
+            rate_limits: None,
         };
         let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
         let secrets = Secrets::open(&store, &master, &environment).await.unwrap();

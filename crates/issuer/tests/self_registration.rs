@@ -48,6 +48,7 @@ async fn issuer_with(open_for: Option<&str>, per_minute: u32) -> (Issuer, Arc<At
         mail_dir: std::env::temp_dir(),
         is_dpop_nonce_required: false,
         outbound: procura_outbound::Settings::default(),
+        rate_limits: None,
         self_registration: Some(Rules {
             policy: Policy::default(),
             open_for: open_for.map(str::to_owned),

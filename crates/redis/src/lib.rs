@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod budgets;
 mod connection;
 mod published;
 mod reader;
 mod writer;
 
 pub use address::{Address, BadAddress};
+pub use budgets::{Budgets, Draw, Level, Rate};
 pub use published::{BadPlace, Id, Place, Published};
 pub use reader::{Message, Reader};
 pub use writer::{Held, Writer};

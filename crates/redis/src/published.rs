@@ -58,6 +58,12 @@ impl Place {
     pub fn revoked(&self, key: KeyHash) -> String {
         format!("{}:revoked:{key}", self.prefix)
     }
+
+    /// The key that tells how much of a budget is used up.
+    #[must_use]
+    pub fn budget(&self, key: KeyHash) -> String {
+        format!("{}:budget:{key}", self.prefix)
+    }
 }
 
 impl fmt::Debug for Place {

@@ -17,10 +17,11 @@ use procura_store::patience;
 use url::form_urlencoded;
 
 use crate::{
-    api::problem::Problem,
+    api::{idempotency, problem::Problem},
     app::App,
     console::page,
     oauth::{error::OAuthError, protected_resource},
+    rate_limits,
 };
 
 /// No handler takes longer; the feed answers at once and streams afterwards.
@@ -28,7 +29,7 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 /// So long all that a request needs of a backend may take together, so that its answer is out within three
 /// seconds. What has bounds of its own comes on top: a password's turn to be hashed, and verifiers that
 /// somebody asked to wait for.
-const PATIENCE: Duration = Duration::from_millis(2750);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(2750);
 
 /// Two years, as the proxies in `deploy/` say it.
 const ALWAYS_TLS: &str = "max-age=63072000";
@@ -59,14 +60,24 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let client = peer.map(|peer| app.proxies().client(peer, request.headers()));
-    let via = Via { ip: client.map(|ip| ip.to_string()), request_id: request_id.clone() };
-    request.extensions_mut().insert(via);
+    let ip = client.map(|ip| ip.to_string());
+    let via = Via { ip, request_id: request_id.clone(), ..Via::default() };
+    request.extensions_mut().insert(via.clone());
     let face = Face::of(request.uri().path());
     let takes_tokens = protected_resource::takes_tokens(request.uri().path());
     let handled = async {
         let is_bad = face == Face::Api && has_nul(request.uri());
         if is_bad || !is_text(request.uri()) {
             return face.unreadable();
+        }
+        // Who looks at a page is known by nothing better yet.
+        if face == Face::Person
+            && let Err(error) = app.issuer().limit_address(&via).await
+        {
+            return page::of(error);
+        }
+        if face == Face::Api {
+            return idempotency::run(app, request, next).await;
         }
         patience::within(PATIENCE, next.run(request)).await
     };
@@ -76,6 +87,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         response = problem.render(&request_id, &response);
     }
     let headers = response.headers_mut();
+    if let Some(standing) = via.tally.take() {
+        rate_limits::tell(&standing, headers);
+    }
     if takes_tokens && headers.contains_key(header::WWW_AUTHENTICATE) {
         protected_resource::point_to(app.origin(), headers);
     }

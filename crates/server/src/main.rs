@@ -29,6 +29,7 @@ mod oauth;
 mod outbound;
 mod proxies;
 mod pulse;
+mod rate_limits;
 mod readiness;
 mod relay;
 mod resource_server_commands;
@@ -39,6 +40,7 @@ mod serve;
 mod start;
 mod telemetry;
 mod tls;
+mod upkeep;
 
 use std::{hash::RandomState, panic, process::ExitCode};
 

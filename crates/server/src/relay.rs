@@ -35,8 +35,9 @@ fn file(path: &Path) -> Result<Option<String>, Failure> {
     text.map(Some).map_err(|error| Failure::of(&path.display().to_string(), error))
 }
 
-/// Relays until the server stops. Redis may be down: nothing here waits for it.
+/// Relays until the server stops, and lets the limits be shared. Redis may be down: nothing here waits for it.
 pub fn start(place: Place, issuer: Issuer, mut stopping: watch::Receiver<bool>) {
+    issuer.share_limits(place.clone());
     tokio::spawn(async move {
         tokio::select! {
             () = issuer.relay(&place) => {}

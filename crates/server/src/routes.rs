@@ -10,7 +10,7 @@ use axum::{
 use crate::{api, app::App, around, console, metrics, oauth, readiness, revocations};
 
 /// No request body is larger.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Every route there is for others than who runs the deployment.
 pub fn routes(app: App) -> Router {

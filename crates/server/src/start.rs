@@ -82,7 +82,7 @@ async fn serve(config: Config, first: First) -> Result<(), Failure> {
 
     let (stop, stopping) = watch::channel(false);
     let heartbeat = start_heartbeat(issuer.clone());
-    let upkeep = tokio::spawn(upkeep(issuer.clone(), data.clone(), stopping.clone()));
+    let upkeep = tokio::spawn(upkeep::run(issuer.clone(), data.clone(), stopping.clone()));
     if let Some(place) = relay::place(&config.redis)? {
         relay::start(place, issuer.clone(), stopping.clone());
     }
@@ -198,6 +198,7 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         keys: config.keys.plan(),
         outbound: outbound::settings(&config.outbound)?,
         self_registration: config.registration.rules(),
+        rate_limits: config.rate_limits.rules(),
     })
 }
 
@@ -223,69 +224,6 @@ fn start_heartbeat(issuer: Issuer) -> watch::Receiver<Option<Seq>> {
         }
     });
     heartbeat
-}
-
-/// Seals the audit log and forgets what can be forgotten, every minute and at the end.
-async fn upkeep(issuer: Issuer, data: std::path::PathBuf, mut stopping: watch::Receiver<bool>) {
-    let mut sealed = 0;
-    loop {
-        if let Err(error) = issuer.tend_keys().await {
-            tracing::error!(%error, "the signing keys could not be looked after");
-        }
-        if let Err(error) = issuer.tend_mail().await {
-            tracing::error!(%error, "mail that waits could not be looked after");
-        }
-        if let Err(error) = issuer.send_notices().await {
-            tracing::error!(%error, "admins could not be told what they should know");
-        }
-        let is_stopping = tokio::select! {
-            () = tokio::time::sleep(UPKEEP) => false,
-            _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
-        };
-        if let Err(error) = issuer.turn_calendar().await {
-            tracing::error!(%error, "the calendar of relationships could not be turned");
-        }
-        if let Err(error) = issuer.read_uses().await {
-            tracing::error!(%error, "what is used of relationships could not be read in the audit log");
-        }
-        if let Err(error) = issuer.note_dropped().await {
-            tracing::error!(%error, "refused failures could not be summed up in the audit log");
-        }
-        match issuer.checkpoint(sealed).await {
-            Ok(Some((seq, statement))) => {
-                sealed = seq;
-                if let Err(error) = crate::audit::keep_checkpoint(&data, &statement) {
-                    tracing::error!(%error, "a checkpoint could not be kept beside the database");
-                }
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the audit log could not be sealed"),
-        }
-        if is_stopping {
-            return;
-        }
-        let now = issuer.environment().now();
-        // A clock that runs ahead would forget, for all nodes, what still has to kill tokens.
-        if database::is_clock_off(issuer.store(), now).await {
-            tracing::error!("this clock and the database's are more than 30 s apart");
-            continue;
-        }
-        if let Err(error) = issuer.tend_self_registered().await {
-            tracing::error!(%error, "clients that nobody uses could not be looked after");
-        }
-        let forgotten = issuer.store().forget_revocations(now).await;
-        let forgotten = forgotten.and(issuer.store().forget_interactions(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_used_values(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_pushed_requests(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_access_requests(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_device_codes(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_home_tokens(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_session_clients(now).await);
-        let forgotten = forgotten.and(issuer.store().forget_initial_tokens(now).await);
-        if let Err(error) = forgotten {
-            tracing::error!(%error, "old entries could not be put away");
-        }
-    }
 }
 
 async fn wait_for_signal() -> Result<(), Failure> {

@@ -122,6 +122,8 @@ pub const LEFT_OUT: &[&str] = &[
     "device_codes",
     "head",
     "home_tokens",
+    // Whoever asks again after a restore asks another deployment.
+    "idempotency_keys",
     // Those that were used up since would be good again.
     "initial_access_tokens",
     "logout_notices",

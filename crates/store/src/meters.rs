@@ -31,6 +31,8 @@ pub struct Meters {
     pub copy_appended: Counter,
     /// How often the copy was not ours, or not whole, and was written anew.
     pub copy_rewritten: Counter,
+    /// 1 where budgets are shared through Redis now. Absent without Redis.
+    pub budgets_shared: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 impl Default for Meters {
@@ -43,6 +45,7 @@ impl Default for Meters {
             copy_in_step: Family::default(),
             copy_appended: Counter::default(),
             copy_rewritten: Counter::default(),
+            budgets_shared: Family::default(),
         }
     }
 }

@@ -121,6 +121,15 @@ impl KeyHash {
         Self::of(kind, text.as_bytes())
     }
 
+    /// Of a budget, by the limit's name and whose it is: nothing that is ever revoked.
+    #[must_use]
+    pub fn of_budget(limit: &str, whose: &str) -> Self {
+        let digest = crypto::sha256(&[b"budget", &[0], limit.as_bytes(), &[0], whose.as_bytes()]);
+        let mut out = [0; 16];
+        out.copy_from_slice(digest.split_at(16).0);
+        Self(out)
+    }
+
     /// Reads 32 lower-case hex digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {

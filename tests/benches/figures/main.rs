@@ -15,6 +15,7 @@
 mod contender;
 mod crowd;
 mod exchange;
+mod fairness;
 mod fill;
 mod fleet;
 mod floor;
@@ -134,6 +135,10 @@ async fn run(site: &Site, parts: &Parts, report: &mut Report) {
         report.heed("P6", done);
         let done = fleet::measure(site, report).await;
         report.heed("P6 with three nodes", done);
+    }
+    if parts.has(Part::Fairness) {
+        let done = fairness::measure(site, report).await;
+        report.heed("P11", done);
     }
     if parts.has(Part::Verifier) {
         let done = verifier::measure(site, report).await;

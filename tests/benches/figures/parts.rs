@@ -19,6 +19,8 @@ pub enum Part {
     Verifier,
     /// Start, memory, size of the binary: P8.
     Process,
+    /// A noisy partner beside a quiet one: P11.
+    Fairness,
 }
 
 /// The names on the command line. Some figures come out of one measurement.
@@ -32,6 +34,7 @@ const NAMES: &[(&str, Part)] = &[
     ("P7", Part::Verifier),
     ("P8", Part::Process),
     ("P9", Part::Exchange),
+    ("P11", Part::Fairness),
 ];
 
 /// What to measure.
@@ -43,8 +46,9 @@ impl Parts {
         let mut parts = Vec::new();
         for word in words.iter().filter(|word| !word.starts_with('-')) {
             let known = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            let (_, part) = known
-                .ok_or_else(|| Failure::new(&format!("{word} is no figure; there are P1 to P9")))?;
+            let (_, part) = known.ok_or_else(|| {
+                Failure::new(&format!("{word} is no figure; there are P1 to P9, and P11"))
+            })?;
             parts.push(*part);
         }
         if parts.is_empty() {

@@ -20,6 +20,17 @@ use crate::{
 
 /// Long enough for every token to outlive the run.
 const HOME_TTL_SECS: (&str, &str) = ("PROCURA__TOKENS__HOME_TTL_SECS", "900");
+/// One person does here what thousands do: limits count, and refuse nobody.
+const NO_LIMIT: &str = "10000000";
+const LIMITS: [&str; 7] = [
+    "PROCURA__RATE_LIMITS__CROSS_USER_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__CROSS_PARTNER_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__CROSS_TARGET_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__HOME_USER_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__HOME_TENANT_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__CLIENT_PER_MINUTE",
+    "PROCURA__RATE_LIMITS__ADDRESS_PER_MINUTE",
+];
 
 /// A folder that is gone with this value.
 pub struct Scratch(PathBuf);
@@ -206,7 +217,8 @@ fn start(
     let verb: &[&str] = if settings.is_joining { &["serve"] } else { &["dev", "--demo"] };
     let mut words: Vec<&OsStr> = verb.iter().map(AsRef::as_ref).collect();
     words.extend(["--listen".as_ref(), listen.as_ref(), "--data".as_ref(), data.as_os_str()]);
-    let mut environment = settings.environment.clone();
+    let mut environment: Vec<_> = LIMITS.map(|name| (name, NO_LIMIT.to_owned())).to_vec();
+    environment.extend(settings.environment.iter().cloned());
     environment.push((HOME_TTL_SECS.0, HOME_TTL_SECS.1.to_owned()));
     Process::start(&Program {
         file: procura.as_os_str(),

@@ -6,6 +6,7 @@ mod figures;
 mod health;
 mod listener;
 mod mail;
+mod rate_limits;
 mod strangers;
 mod tls;
 mod traces;

@@ -1,6 +1,7 @@
 //! The store, as sentences: every test runs on SQLite and on Postgres, on real databases.
 
 mod asked;
+mod asked_again;
 mod carried;
 mod closed;
 mod contract;

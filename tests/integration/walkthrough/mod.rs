@@ -11,6 +11,7 @@ mod break_glass;
 mod customer_control;
 mod explain;
 mod foreseen;
+mod idempotency;
 mod incident;
 mod invitation;
 mod lifecycle;

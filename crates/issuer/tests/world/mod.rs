@@ -72,6 +72,7 @@ impl World {
             keys: Plan::default(),
             outbound: procura_outbound::Settings::default(),
             self_registration: None,
+            rate_limits: None,
         };
         let secrets = Secrets::open(&store, &master('7'), &self.environment()).await.unwrap();
         Issuer::open(store, settings, self.environment(), secrets).await.unwrap()

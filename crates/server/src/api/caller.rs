@@ -6,12 +6,13 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use procura_domain::Caller;
-use procura_issuer::{Call, callers::Proof, revoke::Confirm};
+use procura_issuer::{Call, Via, callers::Proof, revoke::Confirm};
 use procura_store::clients::ResourceServer;
 use serde::Deserialize;
 
 use crate::{
     api::{
+        idempotency,
         input::{Expected, Parameters},
         problem::Problem,
     },
@@ -69,6 +70,7 @@ impl FromRequestParts<App> for ChangingVersion {
 
 async fn call(parts: &mut Parts, app: &App) -> Result<Call, Problem> {
     let (caller, proof) = caller(parts, app).await?;
+    let proof = idempotency::claim(app, parts, &caller, proof).await?;
     let From(via) = From::from_request_parts(parts, app).await?;
     let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
     let confirm = match asked.confirm.as_deref() {
@@ -98,6 +100,8 @@ async fn caller(parts: &Parts, app: &App) -> Result<(Caller, Proof), Problem> {
     let request = (parts.method.as_str(), parts.uri.path());
     let shows = dpop::shows(app, &parts.headers, request).await?;
     let shows = shows.ok_or(Problem::UNAUTHENTICATED)?;
+    let via = parts.extensions.get::<Via>().ok_or(Problem::INTERNAL)?;
+    app.issuer().limit_call(shows.token, shows.shown(), via).await?;
     let caller = app.issuer().caller(shows.token, shows.shown()).await?;
     Ok((caller, app.issuer().proof(shows.token, shows.shown())?))
 }

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod clients;
 pub mod delegations;
 pub mod explain;
+pub mod idempotency;
 pub mod identity_providers;
 pub mod incidents;
 pub mod initial_tokens;

@@ -44,6 +44,27 @@ impl Problem {
     /// No credential, or one that is no good.
     pub const UNAUTHENTICATED: Self =
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid access token is needed.");
+    /// The first request with this key is still under way.
+    pub const STILL_RUNNING: Self = Self {
+        retry_after: Some(1),
+        ..Self::new(
+            StatusCode::CONFLICT,
+            "idempotency_in_progress",
+            "The first request with this key is still under way.",
+        )
+    };
+    /// The key was used for another request.
+    pub const KEY_REUSED: Self = Self::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This key was used for another request.",
+    );
+    /// It was done, and its answer is not there any more.
+    pub const ANSWER_LOST: Self = Self::new(
+        StatusCode::CONFLICT,
+        "answer_lost",
+        "It was done already, and the answer is not there any more.",
+    );
     /// The body is too large.
     pub const TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request is too large.");
@@ -154,6 +175,14 @@ impl From<Error> for Problem {
                     StatusCode::TOO_MANY_REQUESTS,
                     "too_many_failures",
                     "Too many failures from this address. Try again later.",
+                )
+            },
+            Error::TooManyRequests { wait_secs } => Self {
+                retry_after: Some(wait_secs),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_requests",
+                    "Too many requests. Try again later.",
                 )
             },
             Error::Broken => Self::INTERNAL,

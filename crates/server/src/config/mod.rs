@@ -2,6 +2,7 @@
 //! refused. Every setting has a default, so that no file is needed at all.
 
 mod edge;
+mod rate_limits;
 mod registration;
 mod sections;
 
@@ -11,6 +12,7 @@ use procura_domain::Limits;
 use serde::Deserialize;
 
 pub use edge::{Outbound, Tls};
+pub use rate_limits::RateLimits;
 pub use registration::Registration;
 pub use sections::{Bounds, Database, Keys, Log, Metrics, Redis, Server, Telemetry, Tokens};
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// How software may register itself.
     pub registration: Registration,
+    /// How much one caller may ask for.
+    pub rate_limits: RateLimits,
     /// What it says about itself.
     pub log: Log,
 }
@@ -124,7 +128,7 @@ impl Config {
         if let Some(fault) = self.tls.fault().or_else(|| self.outbound.fault()) {
             return refuse(fault);
         }
-        if let Some(fault) = self.registration.fault() {
+        if let Some(fault) = self.registration.fault().or_else(|| self.rate_limits.fault()) {
             return refuse(fault);
         }
         tls::Tls::open(&self.tls)?;
@@ -189,7 +193,7 @@ impl Config {
              [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
              jwks_max_age_secs = {}\n\n\
              [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
-             {}{}{}[log]\nfilter = {:?}\nformat = {:?}\n",
+             {}{}{}{}[log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
@@ -220,6 +224,7 @@ impl Config {
             self.tls.to_toml(),
             self.outbound.to_toml(),
             self.registration.to_toml(),
+            self.rate_limits.to_toml(),
             self.log.filter,
             self.log.format,
         )

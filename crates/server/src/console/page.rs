@@ -112,6 +112,12 @@ pub(crate) fn of(error: Error) -> Response {
             "Too many attempts from where you are. Wait a minute and try again.",
             "too_many_failures",
         ),
+        Error::TooManyRequests { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Just a moment",
+            "Too many requests come from where you are. Wait a minute and try again.",
+            "too_many_requests",
+        ),
         Error::Broken => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong here",
@@ -130,7 +136,9 @@ pub(crate) fn of(error: Error) -> Response {
     let mut response = render(status, &ErrorPage { title, text, code }, None);
     let retry_secs = match error {
         Error::Busy => Some(1),
-        Error::TooManyFailures { wait_secs } => Some(wait_secs),
+        Error::TooManyFailures { wait_secs } | Error::TooManyRequests { wait_secs } => {
+            Some(wait_secs)
+        }
         _ => None,
     };
     if let Some(secs) = retry_secs {

@@ -102,7 +102,10 @@ fn add_verbs(list: &mut List, issuer: &Issuer) {
     list.add(names::LOGINS, "Logins by outcome", &verbs.logins);
     let help = "Failures of strangers that were refused without an audit entry of their own";
     list.add(names::UNRECORDED, help, &verbs.unrecorded);
+    list.add(names::LIMITED, "Requests that were refused beyond a limit", &verbs.limited);
     let store = issuer.store().meters();
+    let help = "1 where limits are counted together with the other nodes";
+    list.add(names::LIMITS_SHARED, help, &store.budgets_shared);
     list.add(names::LEDGER_BATCH, "Jobs in a commit of the ledger", &store.batch_jobs);
     list.add(names::LEDGER_COMMIT, "Duration of a commit of the ledger", &store.commit_seconds);
     list.add(names::LEDGER_FAILURES, "Commits of the ledger that failed", &store.commit_failures);

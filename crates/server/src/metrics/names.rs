@@ -17,6 +17,10 @@ pub const TOKENS: &str = "procura_tokens_issued_total";
 pub const LOGINS: &str = "procura_logins_total";
 /// Failures of strangers without an entry of their own in the audit log.
 pub const UNRECORDED: &str = "procura_unrecorded_failures_total";
+/// Requests beyond a limit, by limit.
+pub const LIMITED: &str = "procura_requests_limited_total";
+/// 1 where limits are counted together with the other nodes; absent without Redis.
+pub const LIMITS_SHARED: &str = "procura_limits_shared";
 /// Exchanges and entries that wait for the ledger.
 pub const LEDGER_QUEUE: &str = "procura_ledger_queue_jobs";
 /// Histogram: jobs in a commit of the ledger.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use procura_issuer::{Issuer, Via, clients::Credential};
+use procura_issuer::{Issuer, Via, clients::Credential, exchange};
 use procura_store::clients::Client;
 use procura_token::{ClientId, foreign::unverified_subject};
 
@@ -16,7 +16,8 @@ use crate::{
 /// The one kind of client assertion (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The client behind the request. A failure is in the audit log before this returns.
+/// The client behind the request, which is counted for it; an exchange is counted for the person. A failure
+/// is in the audit log before this returns.
 pub async fn authenticate(
     issuer: &Issuer,
     headers: &HeaderMap,
@@ -41,7 +42,12 @@ pub async fn authenticate(
         Err(_) => Err(procura_issuer::Error::Unauthenticated),
     };
     match client {
-        Ok(client) => Ok(client),
+        Ok(client) => {
+            if action != exchange::ACTION {
+                issuer.limit_client(&client, via).await?;
+            }
+            Ok(client)
+        }
         Err(
             error @ (procura_issuer::Error::Unauthenticated
             | procura_issuer::Error::AssertionRefused(_)),

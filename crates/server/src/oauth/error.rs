@@ -96,6 +96,12 @@ impl OAuthError {
         "Too many failures from this address. Try again later.",
     );
 
+    const TOO_MANY_REQUESTS: Self = Self::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+        "Too many requests. Try again later.",
+    );
+
     /// A malformed request.
     #[must_use]
     pub const fn invalid(description: &'static str) -> Self {
@@ -253,6 +259,9 @@ impl From<Error> for OAuthError {
             Error::Busy => Self::UNAVAILABLE,
             Error::TooManyFailures { wait_secs } => {
                 Self { retry_after: Some(wait_secs), ..Self::TOO_MANY_FAILURES }
+            }
+            Error::TooManyRequests { wait_secs } => {
+                Self { retry_after: Some(wait_secs), ..Self::TOO_MANY_REQUESTS }
             }
             Error::Broken => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -119,7 +119,7 @@ impl core::convert::From<Error> for Refused {
             Error::Unauthenticated => Some("registration_token_refused"),
             Error::Unfit(_) | Error::Invalid(_) => Some("metadata_refused"),
             Error::Forbidden => Some("forbidden"),
-            Error::TooManyFailures { .. } | Error::Broken => None,
+            Error::TooManyFailures { .. } | Error::TooManyRequests { .. } | Error::Broken => None,
             other => Some(other.code()),
         };
         Self { error: OAuthError::registration(error), reason }

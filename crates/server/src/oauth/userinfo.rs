@@ -7,11 +7,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use procura_issuer::{Error, identity::UserInfo};
+use procura_issuer::{Error, Via, identity::UserInfo};
 use procura_token::Shown;
 
 use crate::{
     app::App,
+    around::From,
     oauth::{dpop, error::OAuthError, form::Form},
 };
 
@@ -42,13 +43,18 @@ const INVALID_WITH_PROOF: OAuthError = OAuthError::bearer(
 );
 
 /// By GET.
-pub async fn by_get(State(app): State<App>, headers: HeaderMap) -> Result<Response, OAuthError> {
-    by_header(&app, &headers, "GET").await
+pub async fn by_get(
+    State(app): State<App>,
+    From(via): From,
+    headers: HeaderMap,
+) -> Result<Response, OAuthError> {
+    by_header(&app, &via, &headers, "GET").await
 }
 
 /// By POST. A body that is no form is none of ours to read.
 pub async fn by_post(
     State(app): State<App>,
+    From(via): From,
     headers: HeaderMap,
     form: Result<Form, OAuthError>,
 ) -> Result<Response, OAuthError> {
@@ -57,12 +63,17 @@ pub async fn by_post(
     match form.get("access_token") {
         Some(_) if has_header => Err(TWICE),
         // A token that is bound to a key comes with a proof, and a proof belongs to the header.
-        Some(token) => show(&app, token, Shown::Bearer).await,
-        None => by_header(&app, &headers, "POST").await,
+        Some(token) => show(&app, &via, token, Shown::Bearer).await,
+        None => by_header(&app, &via, &headers, "POST").await,
     }
 }
 
-async fn by_header(app: &App, headers: &HeaderMap, method: &str) -> Result<Response, OAuthError> {
+async fn by_header(
+    app: &App,
+    via: &Via,
+    headers: &HeaderMap,
+    method: &str,
+) -> Result<Response, OAuthError> {
     let shows = dpop::shows(app, headers, (method, "/oauth2/userinfo")).await;
     let shows = shows.map_err(|error| match error {
         Error::ProofRefused(_) => UNPROVEN,
@@ -70,10 +81,11 @@ async fn by_header(app: &App, headers: &HeaderMap, method: &str) -> Result<Respo
         other => other.into(),
     })?;
     let shows = shows.ok_or(MISSING)?;
-    show(app, shows.token, shows.shown()).await
+    show(app, via, shows.token, shows.shown()).await
 }
 
-async fn show(app: &App, token: &str, shown: Shown<'_>) -> Result<Response, OAuthError> {
+async fn show(app: &App, via: &Via, token: &str, shown: Shown<'_>) -> Result<Response, OAuthError> {
+    app.issuer().limit_call(token, shown, via).await?;
     let is_proven = !matches!(shown, Shown::Bearer);
     let known = app.issuer().userinfo(token, shown).await.map_err(|error| match error {
         Error::Unauthenticated if is_proven => INVALID_WITH_PROOF,

@@ -1,0 +1,82 @@
+//! Asking again without it happening twice: the key that a caller has chosen is claimed before anything is
+//! done, and fulfilled in the transaction of the change itself.
+
+use procura_domain::Caller;
+pub use procura_store::idempotency::Claim;
+use procura_store::idempotency::Claimed;
+use procura_token::crypto::{hex, sha256};
+
+use crate::{Error, Issuer, Result, callers::Proof};
+
+/// Longer answers are not kept.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// How a request stands whose caller has named a key.
+#[derive(Debug)]
+pub enum Asked {
+    /// It is the first with this key.
+    First(Claim),
+    /// The first one is still under way.
+    Running,
+    /// The key was used for another request.
+    OfAnother,
+    /// It was done, and answered like this.
+    Answered(String),
+    /// It was done, and nobody knows the answer any more.
+    AnswerLost,
+}
+
+impl Issuer {
+    /// Claims the key of a caller for a request, of which the hash is given.
+    pub async fn claim(&self, caller: &Caller, key: &str, request: &[u8; 32]) -> Result<Asked> {
+        // A key is that of one person at one client: two clients need not know of each other.
+        let key_hash = sha256(&[caller.client.as_str().as_bytes(), &[0], key.as_bytes()]);
+        let claim = Claim {
+            user: caller.user,
+            key_hash: hex(&key_hash),
+            request_hash: hex(request),
+            id: format!("{:032x}", self.0.environment.id_bits()?),
+        };
+        Ok(match self.0.store.claim_key(&claim, self.0.environment.now()).await? {
+            Claimed::First => Asked::First(claim),
+            Claimed::Running => Asked::Running,
+            Claimed::OfAnother => Asked::OfAnother,
+            Claimed::TooMany => return Err(Error::TooManyRequests { wait_secs: 3600 }),
+            Claimed::Done(None) => Asked::AnswerLost,
+            // Under another master key than today's it cannot be opened.
+            Claimed::Done(Some(sealed)) => match self.0.secrets.open_answer(&claim, &sealed) {
+                Ok(answer) => Asked::Answered(answer),
+                Err(_) => Asked::AnswerLost,
+            },
+        })
+    }
+
+    /// Keeps the answer to what was done under a claim. It may hold a secret, and is sealed.
+    pub async fn keep_answer(&self, claim: &Claim, answer: &str) -> Result<()> {
+        if answer.len() > MOST_BYTES {
+            return Ok(());
+        }
+        let sealed = self.0.secrets.seal_answer(claim, answer)?;
+        Ok(self.0.store.keep_answer(claim, &sealed, self.0.environment.now()).await?)
+    }
+
+    /// Lets the key be used again: nothing was done under it, or, where it `has_failed`, perhaps nothing.
+    pub async fn release(&self, claim: &Claim, has_failed: bool) -> Result<()> {
+        let store = &self.0.store;
+        let released = if has_failed {
+            store.release_failed_key(claim).await
+        } else {
+            store.release_refused_key(claim).await
+        };
+        Ok(released?)
+    }
+}
+
+impl Proof {
+    /// The same, for a change that happens under a claim or not at all.
+    #[must_use]
+    pub fn under(mut self, claim: Claim) -> Self {
+        self.claim = Some(claim);
+        self
+    }
+}

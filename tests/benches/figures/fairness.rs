@@ -1,0 +1,112 @@
+//! P11: what a partner that asks for ten times its limit costs another one that keeps to its own, on one
+//! node; beside it the same without limits.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    Failure, WARM_UP,
+    http::{Connection, request},
+    load::{Outcome, Requests, Target, closed, median, open},
+    people::{Demo, PARTNER, Person},
+    report::{Report, millis, progress},
+    world::{Settings, Site, World},
+};
+
+/// Into customers' tenants by one person, a second.
+const LIMIT: u32 = 200;
+const LIMITS: [(&str, u32); 4] = [
+    ("PROCURA__RATE_LIMITS__CROSS_USER_PER_MINUTE", LIMIT * 60),
+    ("PROCURA__RATE_LIMITS__CROSS_TARGET_PER_MINUTE", LIMIT * 60),
+    ("PROCURA__RATE_LIMITS__CROSS_PARTNER_PER_MINUTE", LIMIT * 60),
+    ("PROCURA__RATE_LIMITS__BURST_SECS", 1),
+];
+/// What the noisy one asks for, and what the quiet one does, a second.
+const NOISE: f64 = 2000.0;
+const QUIET: f64 = 100.0;
+const RUN: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 3;
+
+/// Measures and reports.
+pub async fn measure(site: &Site, report: &mut Report) -> Result<(), Failure> {
+    let limited = LIMITS.map(|(name, value)| (name, value.to_string()));
+    let bounded = rounds(site, "bounded", limited.to_vec(), report).await?;
+    let off = vec![("PROCURA__RATE_LIMITS__ENABLED", "false".to_owned())];
+    let unbounded = rounds(site, "unbounded", off, report).await?;
+    let rate = |of: &Ratios| of.rate;
+    let middle = |of: &dyn Fn(&Ratios) -> f64, all: &[Ratios]| median(all.iter().map(of).collect());
+    let (kept, late) = (middle(&rate, &bounded), middle(&|of| of.late, &bounded));
+    report.at_least("P11", "beside a noisy partner ÷ alone, exchanges a second", kept, 0.9);
+    report.at_most("", "  p50 ÷ p50 alone", late, (1.1, ""));
+    let late = format!("{:.2}", middle(&|of| of.late, &unbounded));
+    report.shown("", "  p50 ÷ p50 alone, without limits", &late);
+    Ok(())
+}
+
+/// With the noise ÷ without.
+struct Ratios {
+    rate: f64,
+    late: f64,
+}
+
+async fn rounds(
+    site: &Site,
+    name: &str,
+    environment: Vec<(&'static str, String)>,
+    report: &mut Report,
+) -> Result<Vec<Ratios>, Failure> {
+    let settings = Settings { environment, cores: site.one_core(), ..Settings::default() };
+    let world = World::start(site, &format!("fairness-{name}"), settings)?;
+    let demo = Demo::read(&world.data)?;
+    let targets = [world.target()];
+    let (_, noisy) = Person::log_in(world.address(), &demo, PARTNER).await?;
+    let noisy = again_and_again(demo.exchange(&noisy)?);
+    let quiet = again_and_again(quiet(world.address(), &demo).await?);
+    open(&targets, &quiet, (WARM_UP, QUIET)).await?;
+    let (mut all, mut alone, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 1..=ROUNDS {
+        let without = open(&targets, &quiet, (RUN, QUIET)).await?;
+        let (with, noise) = together(&targets, &quiet, &noisy).await?;
+        progress(
+            &format!("{name}, round {number}"),
+            &[("alone", &without), ("beside", &with), ("noise", &noise)],
+        );
+        all.push(Ratios {
+            rate: with.rate() / without.rate(),
+            late: millis(with.quantile(0.5)) / millis(without.quantile(0.5)),
+        });
+        alone.push(without);
+        beside.push(with);
+    }
+    report.load(&format!("alone, {name}"), &alone.iter().collect::<Vec<_>>());
+    report.load(&format!("beside a noisy partner, {name}"), &beside.iter().collect::<Vec<_>>());
+    Ok(all)
+}
+
+/// The quiet one, while the noisy one asks for ten times its limit.
+async fn together(
+    targets: &[Target],
+    quiet: &Requests,
+    noisy: &Requests,
+) -> Result<(Outcome, Outcome), Failure> {
+    // What may come at once is gone before anybody looks.
+    closed(targets, noisy, Duration::from_millis(200)).await?;
+    let noise = open(targets, noisy, (RUN + WARM_UP, NOISE));
+    let (with, noise) = tokio::join!(open(targets, quiet, (RUN, QUIET)), noise);
+    Ok((with?, noise?))
+}
+
+fn again_and_again(request: Vec<u8>) -> Requests {
+    Requests::again_and_again(Arc::new(vec![request]))
+}
+
+/// The exchange of somebody else's person into somebody else's tenant.
+async fn quiet(address: SocketAddr, demo: &Arc<Demo>) -> Result<Vec<u8>, Failure> {
+    let (trusting, trusted) = (demo.tenant("umbrella")?, demo.tenant("globex")?);
+    let (_, uma) = Person::log_in(address, demo, "uma@umbrella.test").await?;
+    let (_, gil) = Person::log_in(address, demo, "gil@globex.test").await?;
+    let put = format!("PUT /auth/admin/tenants/{trusting}/trust-tenant/{trusted}");
+    let bearer = format!("Bearer {uma}");
+    let put = request(&put, &[("Authorization", &bearer), ("Content-Length", "0")], "");
+    Connection::open(address).await?.ask(&put).await?.expect(201)?;
+    demo.exchange_into(trusting, &gil)
+}
