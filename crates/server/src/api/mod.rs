@@ -15,6 +15,7 @@ pub mod previews;
 pub mod problem;
 pub mod relationships;
 pub mod resource_servers;
+pub mod shapes;
 mod table;
 pub mod tenants;
 pub mod trust;
