@@ -14,6 +14,7 @@
 mod administration;
 mod backup;
 mod copied;
+mod described;
 mod house;
 mod keys;
 mod nodes;

@@ -34,6 +34,11 @@ pub struct Script {
 pub struct Done(Vec<Value>);
 
 impl Done {
+    /// All that it says of steps of this name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.0.iter().filter(move |line| line["did"] == name)
+    }
+
     /// What it says of this step.
     #[track_caller]
     pub fn step(&self, name: &str) -> &Value {
@@ -142,7 +147,7 @@ fn python_folder() -> &'static Path {
         once(&folder, &requirements, || {
             let mut python = Command::new("python3");
             python.args(["-m", "venv", "--clear", "installed"]).current_dir(&folder);
-            must("Python 3.10 or newer with venv", python);
+            must("Python 3.11 or newer with venv", python);
             let mut pip = Command::new(folder.join("installed/bin/python"));
             // Nothing is built here, so nobody's code runs by being installed.
             pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:"]);

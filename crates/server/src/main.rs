@@ -26,6 +26,7 @@ mod keys;
 mod logouts;
 mod metrics;
 mod oauth;
+mod openapi;
 mod outbound;
 mod proxies;
 mod pulse;

@@ -17,7 +17,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use crate::app::App;
+use crate::{
+    api::shapes,
+    app::App,
+    openapi::{Operation, Reply, Shape},
+};
 
 const EACH: Duration = Duration::from_secs(1);
 /// A database that takes longer is of no use to a request either.
@@ -105,10 +109,18 @@ async fn write(issuer: &Issuer, known_failures: &mut u64) -> Result<(), Error> {
     store.begin(issuer.environment().now()).await.map(drop)
 }
 
+/// Described.
+pub const LIVE: Operation = Operation::anybody("isLive", "Whether the process runs")
+    .answers(&[Reply::json(200, Shape::Object(&[("status", Shape::Word(&["ok"]))]))]);
+
 /// `GET /livez`: the process runs.
 pub async fn livez() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
+
+/// Described.
+pub const READY: Operation = Operation::anybody("isReady", "Whether it can do its work")
+    .answers(&[Reply::json(200, shapes::READY), Reply::json(503, shapes::READY)]);
 
 /// `GET /readyz`: it can do its work, or what is missing.
 pub async fn readyz(State(app): State<App>) -> Response {
@@ -118,6 +130,10 @@ pub async fn readyz(State(app): State<App>) -> Response {
     }
     unavailable(&json!({ "status": "not_ready", "missing": missing }))
 }
+
+/// Described.
+pub const HEALTH: Operation = Operation::anybody("getHealth", "Whether all is well")
+    .answers(&[Reply::json(200, shapes::HEALTH), Reply::json(503, shapes::HEALTH)]);
 
 /// `GET /api/health`: for everybody, so it says no more than whether.
 pub async fn health(State(app): State<App>) -> Response {

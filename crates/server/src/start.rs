@@ -24,12 +24,11 @@ use crate::{
     serve::{Bounds, GRACE, serve as serve_requests},
     telemetry::Telemetry,
     tls::Tls,
+    upkeep,
 };
 
 /// A verifier that hears nothing for longer is on its own.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Old entries are put away, and the audit log is sealed, this often.
-const UPKEEP: Duration = Duration::from_mins(1);
 
 /// What a start puts into the database before anybody is served.
 #[derive(Default)]

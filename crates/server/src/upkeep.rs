@@ -25,7 +25,7 @@ pub async fn run(issuer: Issuer, data: PathBuf, mut stopping: watch::Receiver<bo
             _ = stopping.wait_for(|is_stopping| *is_stopping) => true,
         };
         tell(issuer.turn_calendar().await, "the calendar of relationships could not be turned");
-        tell(issuer.read_uses().await, "what is used of relationships could not be read");
+        tell(issuer.read_uses().await.map(drop), "what is used of relationships could not be read");
         tell(issuer.note_dropped().await, "refused failures could not be summed up");
         tell(issuer.note_limited().await, "what the limits refused could not be summed up");
         sealed = seal(&issuer, &data, sealed).await;

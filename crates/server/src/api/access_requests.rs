@@ -16,10 +16,19 @@ use crate::{
         input::{OptionalBody, Parameters},
         paging::{MOST, Page, Paging, page},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const LIST: Operation =
+    Operation::person("listAccessRequests", "Who asks to be let in, the newest first")
+        .open_to("The customer's tenant-admin.")
+        .paged()
+        .answers(&[Reply::json(200, shapes::ACCESS_REQUESTS).linked()])
+        .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/tenants/access-requests`
 pub async fn list(
@@ -35,6 +44,12 @@ pub async fn list(
     let shown = listed.iter().map(|one| view::listed_access_request(one, now));
     Ok(page(shown.collect(), limit, listed.last().map(|last| last.request.id)))
 }
+
+/// Described.
+pub const FIND: Operation = Operation::person("getAccessRequest", "One who asks to be let in")
+    .open_to("The customer's tenant-admin.")
+    .answers(&[Reply::json(200, shapes::ACCESS_REQUEST)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/tenants/access-requests/{id}`
 pub async fn find(
@@ -57,6 +72,19 @@ pub struct Terms {
     read_only: bool,
 }
 
+/// Described.
+pub const APPROVE: Operation = Operation::person("approveAccessRequest", "Let in, for a while")
+    .open_to("The customer's tenant-admin.")
+    .notes("Without a body: all that was asked for, for an hour.")
+    .change()
+    .may_take(Shape::Object(&[
+        ("minutes", Shape::Maybe(&Shape::OrNull(&Shape::Within(1, 720)))),
+        ("scope", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+        ("read_only", Shape::Maybe(&Shape::Truth)),
+    ]))
+    .answers(&[Reply::json(200, shapes::ACCESS_REQUEST)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/tenants/access-requests/{id}/approve`
 pub async fn approve(
     State(app): State<App>,
@@ -72,6 +100,13 @@ pub async fn approve(
     answer(&app, &call, &id, Word::Approve(terms)).await
 }
 
+/// Described.
+pub const DECLINE: Operation = Operation::person("declineAccessRequest", "Say no")
+    .open_to("The customer's tenant-admin.")
+    .change()
+    .answers(&[Reply::json(200, shapes::ACCESS_REQUEST)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/tenants/access-requests/{id}/decline`
 pub async fn decline(
     State(app): State<App>,
@@ -86,6 +121,13 @@ async fn answer(app: &App, call: &Call, id: &str, word: Word) -> Result<Json<Val
     let answered = app.issuer().answer_access_request(Hand::Person(call), about, word).await?;
     Ok(Json(view::access_request(&answered, app.issuer().environment().now())))
 }
+
+/// Described.
+pub const END: Operation = Operation::person("endAccessRequest", "Take a yes back")
+    .open_to("The customer's tenant-admin.")
+    .change()
+    .answers(&[Reply::json(200, shapes::ACCESS_REQUEST)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `POST /api/tenants/access-requests/{id}/end`
 pub async fn end(

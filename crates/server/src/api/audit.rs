@@ -16,10 +16,11 @@ use crate::{
         caller::{Person, Server},
         input::{Body, Parameters, time, word},
         problem::Problem,
-        table, view,
+        shapes, table, view,
     },
     app::App,
     around::From,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
 
 /// A page has at most so many entries, and so many where nobody says: the log only grows.
@@ -67,6 +68,27 @@ impl Asked {
     }
 }
 
+/// Described.
+pub const LIST: Operation = Operation::person("listAuditLogs", "The audit log, the newest first")
+    .open_to("Own tenant by role; operator all.")
+    .notes("With Accept: text/csv a table.")
+    .query(&[
+        ("tenantId", Shape::Text),
+        ("action", Shape::Text),
+        ("result", Shape::Text),
+        ("resourceType", Shape::Text),
+        ("actorTenantId", Shape::Id("ten")),
+        ("actorUserId", Shape::Id("usr")),
+        ("relationshipId", Shape::Id("rel")),
+        ("from", Shape::Time),
+        ("to", Shape::Time),
+        ("limit", Shape::Within(1, 1000)),
+        ("cursor", Shape::Number),
+    ])
+    .headers(&[("Accept", Shape::Text)])
+    .answers(&[Reply::json(200, shapes::ENTRIES).linked(), Reply::other(200, "text/csv")])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/audit-logs`
 pub async fn list(
     State(app): State<App>,
@@ -83,6 +105,29 @@ pub async fn list(
     let listed = app.issuer().list_audit(&caller, tenant, filter).await?;
     page(&asked, (query.as_deref(), &headers), &listed)
 }
+
+/// Described.
+pub const PARTNER_ACTIVITY: Operation = Operation::person(
+    "listPartnerActivity",
+    "What others' people did in this tenant, and what they were refused",
+)
+.open_to("tenant-admin.")
+.notes("With Accept: text/csv a table.")
+.query(&[
+    ("action", Shape::Text),
+    ("result", Shape::Text),
+    ("resourceType", Shape::Text),
+    ("actorTenantId", Shape::Id("ten")),
+    ("actorUserId", Shape::Id("usr")),
+    ("relationshipId", Shape::Id("rel")),
+    ("from", Shape::Time),
+    ("to", Shape::Time),
+    ("limit", Shape::Within(1, 1000)),
+    ("cursor", Shape::Number),
+])
+.headers(&[("Accept", Shape::Text)])
+.answers(&[Reply::json(200, shapes::ENTRIES).linked(), Reply::other(200, "text/csv")])
+.refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/tenants/partner-activity`
 pub async fn partner_activity(
@@ -132,6 +177,21 @@ pub struct Event {
     resource_id: Option<String>,
     details: Option<Map<String, Value>>,
 }
+
+/// Described.
+pub const REPORT: Operation =
+    Operation::server("reportEvent", "What was done with a delegated token")
+        .notes("404 where the jti is of no delegated token for this resource server.")
+        .takes(Shape::Object(&[
+            ("jti", Shape::Text),
+            ("action", Shape::Text),
+            ("result", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+            ("resource_type", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+            ("resource_id", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+            ("details", Shape::Maybe(&Shape::OrNull(&Shape::Open))),
+        ]))
+        .answers(&[Reply::json(201, Shape::Object(&[("id", Shape::Id("evt"))]))])
+        .refuses(&[Refusal::NOT_FOUND]);
 
 /// `POST /api/audit-events`
 pub async fn report(

@@ -20,12 +20,45 @@ use crate::{
         caller::{Changing, Person},
         input::has_nul,
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
     around::From,
     oauth::form::Form,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const MAKE: Operation = Operation::person("makeBreakGlassCodes", "Eight codes, shown once")
+    .open_to("The customer's tenant-admin.")
+    .notes("The set before is void.")
+    .change()
+    .answers(&[Reply::json(201, Shape::Object(&[("codes", Shape::List(&Shape::Text))]))])
+    .refuses(&[Refusal::FORBIDDEN]);
+
+/// Described.
+pub const LIST: Operation = Operation::person("listBreakGlassCodes", "Which codes are used")
+    .open_to("The customer's tenant-admin.")
+    .answers(&[Reply::json(200, shapes::BREAK_GLASS_CODES)])
+    .refuses(&[Refusal::FORBIDDEN]);
+
+/// Described.
+pub const USE: Operation =
+    Operation::anybody("breakGlass", "Shut all partners out, or one, with a code")
+        .open_to("Whoever has a code.")
+        .notes("A form with the same names will do. Ids or slugs.")
+        .takes(Shape::Object(&[
+            ("tenant", Shape::Text),
+            ("code", Shape::Text),
+            ("partner", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+        ]))
+        .answers(&[Reply::json(200, shapes::SHUT_OUT)])
+        .refuses(&[
+            Refusal::CODE_REFUSED,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::TOO_MANY,
+        ]);
 
 /// `POST /api/tenants/break-glass-codes`
 pub async fn make(

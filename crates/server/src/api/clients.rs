@@ -22,9 +22,10 @@ use crate::{
         caller::{Changing, ChangingVersion, Person},
         input::{Body, Expected, OptionalBody, Parameters, no_store, tagged},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
 
 /// What a list can be narrowed to.
@@ -33,6 +34,13 @@ use crate::{
 pub struct Of {
     pub(crate) tenant_id: Option<String>,
 }
+
+/// Described.
+pub const LIST: Operation = Operation::person("listClients", "Clients")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .query(&[("tenant_id", Shape::Text)])
+    .answers(&[Reply::json(200, Shape::List(&shapes::CLIENT))])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/clients`
 pub async fn list(
@@ -45,6 +53,15 @@ pub async fn list(
     let now = app.issuer().environment().now();
     Ok(Json(clients.iter().map(|client| view::client(client, now)).collect()))
 }
+
+/// Described.
+pub const REGISTER: Operation = Operation::person("registerClient", "Register a client")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .notes("The secret is shown this once.")
+    .change()
+    .takes(shapes::NEW_CLIENT)
+    .answers(&[Reply::json(201, shapes::CLIENT).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `POST /api/clients`
 pub async fn register(
@@ -70,6 +87,12 @@ pub async fn register(
     Ok(tagged(StatusCode::CREATED, made.client.version, shown))
 }
 
+/// Described.
+pub const FIND: Operation = Operation::person("getClient", "A client")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .answers(&[Reply::json(200, shapes::CLIENT).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/clients/{id}`
 pub async fn find(
     State(app): State<App>,
@@ -80,6 +103,15 @@ pub async fn find(
     let shown = view::client(&found, app.issuer().environment().now());
     Ok(tagged(StatusCode::OK, found.version, shown))
 }
+
+/// Described.
+pub const UPDATE: Operation = Operation::person("updateClient", "Change a client")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .notes("A JSON merge patch. What narrows the client kills what was given to it.")
+    .versioned()
+    .takes(shapes::CLIENT_PATCH)
+    .answers(&[Reply::json(200, shapes::CHANGED_CLIENT).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `PATCH /api/clients/{id}`: a JSON Merge Patch.
 pub async fn update(
@@ -94,6 +126,13 @@ pub async fn update(
     Ok(answer(&app, &changed))
 }
 
+/// Described.
+pub const DISABLE: Operation = Operation::person("disableClient", "Stop a client")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .versioned()
+    .answers(&[Reply::json(200, shapes::CHANGED_CLIENT).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/clients/{id}/disable`
 pub async fn disable(
     State(app): State<App>,
@@ -106,6 +145,14 @@ pub async fn disable(
     Ok(answer(&app, &changed))
 }
 
+/// Described.
+pub const ENABLE: Operation = Operation::person("enableClient", "Let a client go on")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .notes("What the operator stopped, only the operator lets go on.")
+    .versioned()
+    .answers(&[Reply::json(200, shapes::CHANGED_CLIENT).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/clients/{id}/enable`
 pub async fn enable(
     State(app): State<App>,
@@ -116,6 +163,13 @@ pub async fn enable(
     let client = app.issuer().enable_client(Hand::Person(&call), &parse(&id)?, version).await?;
     Ok(answer(&app, &ChangedClient { client, revoked: None }))
 }
+
+/// Described.
+pub const DELETE: Operation = Operation::person("deleteClient", "Remove a client")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .versioned()
+    .answers(&[Reply::json(200, shapes::ONLY_REVOKED)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `DELETE /api/clients/{id}`
 pub async fn delete(
@@ -135,6 +189,29 @@ pub struct Rotation {
     overlap_secs: Option<i64>,
     is_compromised: bool,
 }
+
+/// Described.
+pub const ROTATE: Operation = Operation::person("rotateClientSecret", "Give a client a new secret")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .notes(
+        "The old one goes on for a day, or for overlap_secs (0, or 60 \
+            to 2592000); is_compromised ends all old ones now.",
+    )
+    .versioned()
+    .may_take(Shape::Object(&[
+        ("overlap_secs", Shape::Maybe(&Shape::OrNull(&Shape::Within(0, 2_592_000)))),
+        ("is_compromised", Shape::Maybe(&Shape::Truth)),
+    ]))
+    .answers(&[Reply::json(
+        201,
+        Shape::Object(&[
+            ("client_id", Shape::Client),
+            ("client_secret", Shape::Text),
+            ("old_secret_expires_at", Shape::OrNull(&Shape::Time)),
+            ("revoked", shapes::REVOKED),
+        ]),
+    )])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `POST /api/clients/{id}/secrets`
 pub async fn rotate(

@@ -14,10 +14,19 @@ use crate::{
         input::Parameters,
         paging::{MOST, Page, Paging, page},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply},
 };
+
+/// Described.
+pub const LIST_IN: Operation =
+    Operation::person("listDelegationsIn", "What partners' people do in the tenant now")
+        .open_to("The customer's tenant-admin.")
+        .paged()
+        .answers(&[Reply::json(200, shapes::DELEGATIONS).linked()])
+        .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/tenants/delegations`
 pub async fn list_in(
@@ -27,6 +36,14 @@ pub async fn list_in(
 ) -> Result<Page, Problem> {
     list(&app, &caller, Side::Customer, &paging).await
 }
+
+/// Described.
+pub const LIST_OF: Operation =
+    Operation::person("listDelegationsOf", "Where the partner's own people are now")
+        .open_to("partner-admin.")
+        .paged()
+        .answers(&[Reply::json(200, shapes::DELEGATIONS).linked()])
+        .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/v1/partner/delegations`
 pub async fn list_of(
@@ -44,6 +61,13 @@ async fn list(app: &App, caller: &Caller, side: Side, paging: &Paging) -> Result
     Ok(page(running.iter().map(view::running).collect(), limit, last))
 }
 
+/// Described.
+pub const END_IN: Operation = Operation::person("endDelegationIn", "End what one of them does")
+    .open_to("The customer's tenant-admin.")
+    .change()
+    .answers(&[Reply::json(200, shapes::DELEGATION)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/tenants/delegations/{id}/end`
 pub async fn end_in(
     State(app): State<App>,
@@ -52,6 +76,19 @@ pub async fn end_in(
 ) -> Result<Json<Value>, Problem> {
     end(&app, &call, Side::Customer, &id).await
 }
+
+/// Described.
+pub const END_OF: Operation =
+    Operation::person("endDelegationOf", "End what one of the own people does")
+        .open_to("partner-admin.")
+        .change()
+        .answers(&[Reply::json(200, shapes::DELEGATION)])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
 
 /// `POST /api/v1/partner/delegations/{id}/end`
 pub async fn end_of(

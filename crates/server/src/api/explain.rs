@@ -17,9 +17,34 @@ use crate::{
         caller::Changing,
         input::{Body, word},
         problem::Problem,
+        shapes,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const EXPLAIN: Operation =
+    Operation::person("explain", "Why somebody may act in a tenant, or what a token is worth")
+        .open_to("partner-admin or tenant-admin at home, the customer's tenant-admin, operator.")
+        .notes(
+            "Either token alone, or user_id, tenant and client_id with whatever else the exchange would name. Each side \
+             reads its own half. Gives nothing; that it was asked stands in the audit log.",
+        )
+        .takes(Shape::Object(&[
+            ("token", Shape::Maybe(&SOME_TEXT)),
+            ("user_id", Shape::Maybe(&SOME_TEXT)),
+            ("tenant", Shape::Maybe(&SOME_TEXT)),
+            ("client_id", Shape::Maybe(&SOME_TEXT)),
+            ("audience", Shape::Maybe(&SOME_TEXT)),
+            ("scope", Shape::Maybe(&SOME_TEXT)),
+            ("purpose", Shape::Maybe(&Shape::Any)),
+            ("ip", Shape::Maybe(&SOME_TEXT)),
+        ]))
+        .answers(&[Reply::json(200, shapes::EXPLAINED)])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
+const SOME_TEXT: Shape = Shape::OrNull(&Shape::Text);
 
 /// Either a token alone, or who would do what where.
 #[derive(Debug, Deserialize)]

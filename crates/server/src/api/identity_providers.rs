@@ -23,9 +23,10 @@ use crate::{
         caller::{Changing, ChangingVersion, Person},
         input::{Body, Expected, Parameters, no_store, tagged},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
 
 /// What a list can be narrowed to.
@@ -34,6 +35,13 @@ use crate::{
 pub struct Of {
     tenant_id: Option<String>,
 }
+
+/// Described.
+pub const LIST: Operation = Operation::person("listIdentityProviders", "Identity providers")
+    .open_to("The tenant's own admin, operator.")
+    .query(&[("tenant_id", Shape::Text)])
+    .answers(&[Reply::json(200, Shape::List(&shapes::PROVIDER))])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/identity-providers`
 pub async fn list(
@@ -45,6 +53,14 @@ pub async fn list(
     let providers = app.issuer().list_identity_providers(Some(&caller), tenant).await?;
     Ok(Json(providers.iter().map(|provider| shown(&app, provider)).collect()))
 }
+
+/// Described.
+pub const ADD: Operation = Operation::person("addIdentityProvider", "Add an identity provider")
+    .open_to("The tenant's own admin, operator.")
+    .change()
+    .takes(shapes::NEW_PROVIDER)
+    .answers(&[Reply::json(201, shapes::PROVIDER).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `POST /api/identity-providers`
 pub async fn add(
@@ -67,6 +83,12 @@ pub async fn add(
     Ok(tagged(StatusCode::CREATED, provider.version, shown(&app, &provider)))
 }
 
+/// Described.
+pub const FIND: Operation = Operation::person("getIdentityProvider", "An identity provider")
+    .open_to("The tenant's own admin, operator.")
+    .answers(&[Reply::json(200, shapes::PROVIDER).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/identity-providers/{id}`
 pub async fn find(
     State(app): State<App>,
@@ -76,6 +98,25 @@ pub async fn find(
     let provider = app.issuer().find_identity_provider(Some(&caller), parse(&id)?).await?;
     Ok(tagged(StatusCode::OK, provider.version, shown(&app, &provider)))
 }
+
+/// Described.
+pub const UPDATE: Operation =
+    Operation::person("updateIdentityProvider", "Change an identity provider")
+        .open_to("The tenant's own admin, operator.")
+        .notes("A JSON merge patch. What makes its logins count for less ends them.")
+        .versioned()
+        .takes(shapes::PROVIDER_PATCH)
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[("identity_provider", shapes::PROVIDER), ("revoked", shapes::REVOKED)]),
+        )
+        .tagged()])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
 
 /// `PATCH /api/identity-providers/{id}`: a JSON Merge Patch; `client_secret` is written and never read.
 pub async fn update(
@@ -97,6 +138,20 @@ pub async fn update(
     Ok(tagged(StatusCode::OK, provider.version, body))
 }
 
+/// Described.
+pub const REMOVE: Operation =
+    Operation::person("removeIdentityProvider", "Remove an identity provider")
+        .open_to("The tenant's own admin, operator.")
+        .notes("Its name stays taken.")
+        .versioned()
+        .answers(&[Reply::json(200, shapes::ONLY_REVOKED)])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
+
 /// `DELETE /api/identity-providers/{id}`
 pub async fn remove(
     State(app): State<App>,
@@ -108,6 +163,13 @@ pub async fn remove(
     let revoked = app.issuer().remove_identity_provider(hand, parse(&id)?, version).await?;
     Ok(Json(json!({ "revoked": view::revoked(Some(&revoked)) })))
 }
+
+/// Described.
+pub const LIST_LINKS: Operation =
+    Operation::person("listIdentityLinks", "Who of a provider is who here")
+        .open_to("The tenant's own admin, operator.")
+        .answers(&[Reply::json(200, Shape::List(&shapes::IDENTITY_LINK))])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/identity-providers/{id}/links`
 pub async fn list_links(
@@ -127,6 +189,14 @@ pub struct NewLink {
     user_id: String,
 }
 
+/// Described.
+pub const ADD_LINK: Operation = Operation::person("addIdentityLink", "Say who is who")
+    .open_to("The tenant's own admin, operator.")
+    .change()
+    .takes(Shape::Object(&[("subject", Shape::Text), ("user_id", Shape::Text)]))
+    .answers(&[Reply::json(201, shapes::IDENTITY_LINK)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `POST /api/identity-providers/{id}/links`
 pub async fn add_link(
     State(app): State<App>,
@@ -139,6 +209,13 @@ pub async fn add_link(
     let link = app.issuer().add_identity_link(hand, parse(&id)?, pair).await?;
     Ok((StatusCode::CREATED, [no_store()], Json(view::identity_link(&link))).into_response())
 }
+
+/// Described.
+pub const REMOVE_LINK: Operation = Operation::person("removeIdentityLink", "Take that back")
+    .open_to("The tenant's own admin, operator.")
+    .change()
+    .answers(&[Reply::json(200, shapes::ONLY_REVOKED)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `DELETE /api/identity-providers/{id}/links/{user}`
 pub async fn remove_link(

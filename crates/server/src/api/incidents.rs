@@ -23,9 +23,10 @@ use crate::{
         caller::Changing,
         input::{Body, no_store, word},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
 
 /// The type of a file of evidence: a line of JSON each.
@@ -33,6 +34,23 @@ const LINES: &str = "application/jsonl";
 /// Evidence goes back no further: ten years.
 const MAX_DAYS: i64 = 3650;
 const DAY_SECS: i64 = 86_400;
+
+/// Described.
+pub const DECLARE: Operation =
+    Operation::person("declareIncident", "Close all relationships of a partner or a tenant")
+        .open_to("operator.")
+        .notes("With evidence_days the answer is the evidence, a line of JSON each.")
+        .change()
+        .takes(Shape::Object(&[
+            ("partner_id", Shape::Maybe(&SOME_TEXT)),
+            ("tenant_id", Shape::Maybe(&SOME_TEXT)),
+            ("mode", Shape::Maybe(&Shape::OrNull(&Shape::Word(&["restricted", "off"])))),
+            ("evidence_days", Shape::Maybe(&Shape::OrNull(&Shape::Within(0, MAX_DAYS)))),
+        ]))
+        .answers(&[Reply::json(200, shapes::INCIDENT), Reply::other(200, LINES)])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT]);
+
+const SOME_TEXT: Shape = Shape::OrNull(&Shape::Text);
 
 /// Whose, one of the two, and how far. With so many days of the log, the answer is the evidence.
 #[derive(Debug, Deserialize)]

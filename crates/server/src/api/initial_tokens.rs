@@ -21,10 +21,18 @@ use crate::{
         clients::{Of, named},
         input::{Body, Parameters, no_store},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const LIST: Operation = Operation::person("listInitialAccessTokens", "Initial access tokens")
+    .open_to("Operator; tenant-admin for the own tenant.")
+    .query(&[("tenant_id", Shape::Text)])
+    .answers(&[Reply::json(200, Shape::List(&shapes::INITIAL_TOKEN))])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/initial-access-tokens`
 pub async fn list(
@@ -58,6 +66,26 @@ const fn usual_life() -> i64 {
     LIFE_SECS
 }
 
+/// Described.
+pub const MAKE: Operation =
+    Operation::person("makeInitialAccessToken", "A token with which software registers itself")
+        .open_to("Operator; tenant-admin for the own tenant.")
+        .notes("The token is shown this once.")
+        .change()
+        .takes(Shape::Object(&[
+            ("tenant_id", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+            ("name", Shape::Text),
+            ("uses", Shape::Maybe(&shapes::USES)),
+            ("expires_in_secs", Shape::Maybe(&Shape::Number)),
+        ]))
+        .answers(&[Reply::json(201, shapes::INITIAL_TOKEN)])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
+
 /// `POST /api/initial-access-tokens`
 pub async fn make(
     State(app): State<App>,
@@ -75,6 +103,20 @@ pub async fn make(
     }
     Ok((StatusCode::CREATED, [no_store()], Json(shown)).into_response())
 }
+
+/// Described.
+pub const END: Operation =
+    Operation::person("endInitialAccessToken", "End an initial access token")
+        .open_to("Operator; tenant-admin for the own tenant.")
+        .notes("What was registered with it stays.")
+        .change()
+        .answers(&[Reply::empty(204)])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
 
 /// `DELETE /api/initial-access-tokens/{id}`
 pub async fn end(

@@ -10,10 +10,24 @@ use crate::{
     api::{
         caller::{Changing, Person},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const CONSENTS: Operation = Operation::person("listConsents", "What the caller agreed to")
+    .notes("With the calling client; with scope account.consents, with all.")
+    .answers(&[Reply::json(
+        200,
+        Shape::List(&Shape::Object(&[
+            ("client_id", Shape::Client),
+            ("client_name", Shape::Text),
+            ("scope", Shape::Text),
+            ("given_at", Shape::Time),
+        ])),
+    )]);
 
 /// `GET /api/me/consents`
 pub async fn consents(
@@ -31,6 +45,13 @@ pub async fn consents(
     });
     Ok(Json(shown.collect()))
 }
+
+/// Described.
+pub const WITHDRAW: Operation = Operation::person("withdrawConsent", "Take a consent back")
+    .notes("The client's refresh tokens for the caller end, its tokens die.")
+    .change()
+    .answers(&[Reply::json(200, shapes::ONLY_REVOKED)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `DELETE /api/me/consents/{client}`
 pub async fn withdraw(

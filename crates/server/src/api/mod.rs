@@ -20,6 +20,7 @@ pub mod problem;
 pub mod relationships;
 pub mod resource_servers;
 pub mod reviews;
+pub mod shapes;
 mod table;
 pub mod tenants;
 pub mod trust;

@@ -17,11 +17,29 @@ use crate::{
         caller::Person,
         input::{Body, word},
         problem::Problem,
+        shapes,
         tenants::Switch,
         view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const PARTNER_ACCESS: Operation =
+    Operation::person("previewPartnerAccess", "What the switch would end")
+        .open_to("The customer's tenant-admin.")
+        .notes("Changes and writes nothing.")
+        .takes(Shape::Object(&[("mode", shapes::ACCESS)]))
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[
+                ("mode", shapes::ACCESS),
+                ("wanted", shapes::ACCESS),
+                ("would_end", shapes::COUNT),
+            ]),
+        )])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `POST /api/tenants/partner-access/preview`
 pub async fn partner_access(
@@ -45,6 +63,31 @@ pub struct Asked {
     #[serde(flatten)]
     terms: Patch,
 }
+
+/// Described.
+pub const RELATIONSHIP: Operation =
+    Operation::person("previewRelationship", "What a change of a relationship would end")
+        .open_to("Either side's admin, operator.")
+        .notes(
+            "Terms and access as in a change, or a step. Changes and writes \
+            nothing; what the change would be refused for, this is too.",
+        )
+        .takes(shapes::IDEA)
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[
+                ("relationship_id", Shape::Id("rel")),
+                ("version", Shape::Number),
+                ("is_proposal", Shape::Truth),
+                ("would_end", shapes::COUNT),
+            ]),
+        )])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
 
 /// `POST /api/v1/partner/relationships/{id}/preview`
 pub async fn relationship(

@@ -22,10 +22,21 @@ use crate::{
         input::{Body, OptionalBody, Parameters, tagged},
         paging::{Page, Paging, page},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// What a step or a change can be refused for.
+const STEP: &[Refusal] =
+    &[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE];
+
+/// Described.
+pub const CUSTOMERS: Operation = Operation::person("listCustomers", "The caller's customers")
+    .open_to("Partner roles, tenant-admin.")
+    .answers(&[Reply::json(200, shapes::CUSTOMERS)])
+    .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/v1/partner/customers`
 pub async fn customers(
@@ -65,6 +76,16 @@ impl Asked {
     }
 }
 
+/// Described.
+pub const REQUEST: Operation =
+    Operation::person("requestRelationship", "Ask a customer for a relationship")
+        .open_to("partner-admin.")
+        .notes("The customer's partner code names the customer; a wrong one is 404.")
+        .change()
+        .takes(shapes::REQUEST)
+        .answers(&[Reply::json(201, shapes::RELATIONSHIP).tagged()])
+        .refuses(STEP);
+
 /// `POST /api/v1/partner/relationships`
 pub async fn request(
     State(app): State<App>,
@@ -83,6 +104,12 @@ pub async fn request(
     Ok(tagged(StatusCode::CREATED, made.version, body))
 }
 
+/// Described.
+pub const FIND: Operation = Operation::person("getRelationship", "A relationship")
+    .open_to("Either side's admin, operator.")
+    .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/v1/partner/relationships/{id}`
 pub async fn find(
     State(app): State<App>,
@@ -99,6 +126,15 @@ pub async fn find(
     Ok(tagged(StatusCode::OK, found.version, body))
 }
 
+/// Described.
+pub const HISTORY: Operation =
+    Operation::person("listVersions", "All versions of a relationship, the first one first")
+        .open_to("Either side's admin, operator.")
+        .notes("The partner is told neither who on the other side it was nor why.")
+        .paged()
+        .answers(&[Reply::json(200, shapes::VERSIONS).linked()])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/v1/partner/relationships/{id}/history`
 pub async fn history(
     State(app): State<App>,
@@ -113,6 +149,22 @@ pub async fn history(
     let shown = versions.iter().map(|version| view::version(version, &edge, &caller));
     Ok(page(shown.collect(), limit, versions.last().map(|last| last.version)))
 }
+
+/// Described.
+pub const CHANGE: Operation =
+    Operation::person("changeRelationship", "Change terms, or the customer's switch")
+        .open_to("Either side's admin, operator.")
+        .notes(
+            "A JSON merge patch. Narrower terms hold at once; wider ones \
+            that the partner asks for wait for the customer (202).",
+        )
+        .versioned()
+        .takes(shapes::CHANGE)
+        .answers(&[
+            Reply::json(200, shapes::CHANGED).tagged(),
+            Reply::json(202, shapes::RELATIONSHIP).tagged(),
+        ])
+        .refuses(STEP);
 
 /// `PATCH /api/v1/partner/relationships/{id}`: a JSON merge patch of terms, or the switch.
 pub async fn change(
@@ -136,6 +188,21 @@ pub struct Extension {
     ends_at: String,
     reason: Option<String>,
 }
+
+/// Described.
+pub const EXTEND: Operation =
+    Operation::person("extendRelationship", "Move the end of a relationship")
+        .open_to("Either side's admin, operator.")
+        .versioned()
+        .takes(Shape::Object(&[
+            ("ends_at", Shape::Time),
+            ("reason", Shape::Maybe(&Shape::OrNull(&Shape::TextTo(500)))),
+        ]))
+        .answers(&[
+            Reply::json(200, shapes::CHANGED).tagged(),
+            Reply::json(202, shapes::RELATIONSHIP).tagged(),
+        ])
+        .refuses(STEP);
 
 /// `POST /api/v1/partner/relationships/{id}/extend`
 pub async fn extend(
@@ -180,6 +247,15 @@ pub struct Assignment {
     user_ids: Option<Vec<UserId>>,
 }
 
+/// Described.
+pub const ASSIGN: Operation = Operation::person("assignPeople", "Say who of the partner may enter")
+    .open_to("partner-admin.")
+    .notes("null: everybody with a fitting role.")
+    .versioned()
+    .takes(Shape::Object(&[("user_ids", shapes::PEOPLE)]))
+    .answers(&[Reply::json(200, shapes::CHANGED).tagged()])
+    .refuses(STEP);
+
 /// `PUT /api/v1/partner/relationships/{id}/assigned-people`
 pub async fn assign(
     State(app): State<App>,
@@ -192,6 +268,25 @@ pub async fn assign(
     Ok(tagged(StatusCode::OK, change.relationship.version, body))
 }
 
+/// Described.
+pub const APPROVE: Operation =
+    Operation::person("approveRelationship", "Answer a request or a proposal with yes")
+        .open_to("The customer's tenant-admin.")
+        .notes(
+            "The terms in the body are never wider than what was asked for. \
+            A proposal is approved with If-Match only.",
+        )
+        .versioned()
+        .may_take(shapes::TERMS)
+        .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+            Refusal::VERSION_MISSING,
+        ]);
+
 /// `POST /api/v1/partner/relationships/{id}/approve`
 pub async fn approve(
     State(app): State<App>,
@@ -203,23 +298,84 @@ pub async fn approve(
     Ok(shown(&app, &call.caller, &change.relationship))
 }
 
-/// `POST /api/v1/partner/relationships/{id}/{decline,withdraw,suspend,resume}`
-pub async fn step(
+/// Described.
+pub const DECLINE: Operation =
+    Operation::person("declineRelationship", "Answer a request or a proposal with no")
+        .open_to("The customer's tenant-admin.")
+        .versioned()
+        .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
+        .refuses(STEP);
+
+/// `POST /api/v1/partner/relationships/{id}/decline`
+pub async fn decline(
     State(app): State<App>,
     ChangingVersion(call): ChangingVersion,
-    Path((id, step)): Path<(String, String)>,
+    Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let step: Step = step.parse().map_err(|_| Problem::NOT_FOUND)?;
-    if matches!(step, Step::Approve | Step::End) {
-        return Err(Problem::NOT_FOUND);
-    }
-    let change = take(&app, &call, &id, step).await?;
-    if step == Step::Suspend {
-        let body = view::changed(&change, &call.caller, app.issuer().environment().now());
-        return Ok(tagged(StatusCode::OK, change.relationship.version, body));
-    }
+    let change = take(&app, &call, &id, Step::Decline).await?;
     Ok(shown(&app, &call.caller, &change.relationship))
 }
+
+/// Described.
+pub const WITHDRAW: Operation =
+    Operation::person("withdrawRelationship", "Take a request or a proposal back")
+        .open_to("partner-admin.")
+        .versioned()
+        .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
+        .refuses(STEP);
+
+/// `POST /api/v1/partner/relationships/{id}/withdraw`
+pub async fn withdraw(
+    State(app): State<App>,
+    ChangingVersion(call): ChangingVersion,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let change = take(&app, &call, &id, Step::Withdraw).await?;
+    Ok(shown(&app, &call.caller, &change.relationship))
+}
+
+/// Described.
+pub const RESUME: Operation = Operation::person("resumeRelationship", "Let a relationship go on")
+    .open_to("The side that suspended it.")
+    .versioned()
+    .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
+    .refuses(STEP);
+
+/// `POST /api/v1/partner/relationships/{id}/resume`
+pub async fn resume(
+    State(app): State<App>,
+    ChangingVersion(call): ChangingVersion,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let change = take(&app, &call, &id, Step::Resume).await?;
+    Ok(shown(&app, &call.caller, &change.relationship))
+}
+
+/// Described.
+pub const SUSPEND: Operation =
+    Operation::person("suspendRelationship", "Stop a relationship for now")
+        .open_to("Either side's admin, operator.")
+        .versioned()
+        .answers(&[Reply::json(200, shapes::CHANGED).tagged()])
+        .refuses(STEP);
+
+/// `POST /api/v1/partner/relationships/{id}/suspend`
+pub async fn suspend(
+    State(app): State<App>,
+    ChangingVersion(call): ChangingVersion,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let change = take(&app, &call, &id, Step::Suspend).await?;
+    let body = view::changed(&change, &call.caller, app.issuer().environment().now());
+    Ok(tagged(StatusCode::OK, change.relationship.version, body))
+}
+
+/// Described.
+pub const END: Operation = Operation::person("endRelationship", "End a relationship, for good")
+    .open_to("Either side's admin, operator.")
+    .versioned()
+    .answers(&[Reply::json(200, shapes::CHANGED).tagged()])
+    .refuses(STEP);
 
 /// `DELETE /api/v1/partner/relationships/{id}`
 pub async fn end(

@@ -18,10 +18,17 @@ use crate::{
         caller::{Changing, ChangingVersion, Person},
         input::{Body, Expected, tagged},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const LIST: Operation = Operation::person("listResourceServers", "Resource servers")
+    .open_to("Operator.")
+    .answers(&[Reply::json(200, Shape::List(&shapes::RESOURCE_SERVER))])
+    .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/resource-servers`
 pub async fn list(State(app): State<App>, Person(caller): Person) -> Result<Json<Value>, Problem> {
@@ -41,6 +48,25 @@ pub struct New {
     permissions: procura_domain::Permissions,
 }
 
+/// Described.
+pub const ADD: Operation =
+    Operation::person("addResourceServer", "Make a resource server of a client")
+        .open_to("Operator.")
+        .change()
+        .takes(Shape::Object(&[
+            ("audience", Shape::Text),
+            ("client_id", Shape::Client),
+            ("accepts_delegated", Shape::Maybe(&Shape::Truth)),
+            ("permissions", Shape::Maybe(&Shape::Text)),
+        ]))
+        .answers(&[Reply::json(201, shapes::RESOURCE_SERVER).tagged()])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
+
 /// `POST /api/resource-servers`
 pub async fn add(
     State(app): State<App>,
@@ -57,6 +83,12 @@ pub async fn add(
     let server = app.issuer().add_resource_server(hand, &new.audience, offer).await?;
     Ok(tagged(StatusCode::CREATED, server.version, view::resource_server(&server)))
 }
+
+/// Described.
+pub const FIND: Operation = Operation::person("getResourceServer", "A resource server")
+    .open_to("Operator.")
+    .answers(&[Reply::json(200, shapes::RESOURCE_SERVER).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/resource-servers/{id}`
 pub async fn find(
@@ -76,6 +108,18 @@ pub struct Change {
     permissions: Option<procura_domain::Permissions>,
 }
 
+/// Described.
+pub const UPDATE: Operation = Operation::person("updateResourceServer", "Change a resource server")
+    .open_to("Operator.")
+    .notes("What narrows it kills what was issued for it.")
+    .versioned()
+    .takes(Shape::Object(&[
+        ("accepts_delegated", Shape::Maybe(&Shape::OrNull(&Shape::Truth))),
+        ("permissions", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+    ]))
+    .answers(&[Reply::json(200, shapes::RESOURCE_SERVER).tagged()])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `PATCH /api/resource-servers/{id}`
 pub async fn update(
     State(app): State<App>,
@@ -94,6 +138,19 @@ pub async fn update(
     let server = app.issuer().update_resource_server(hand, &audience, offer, version).await?;
     Ok(tagged(StatusCode::OK, server.version, view::resource_server(&server)))
 }
+
+/// Described.
+pub const REMOVE: Operation =
+    Operation::person("removeResourceServer", "Make it a mere client again")
+        .open_to("Operator.")
+        .versioned()
+        .answers(&[Reply::empty(204)])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+        ]);
 
 /// `DELETE /api/resource-servers/{id}`
 pub async fn remove(

@@ -16,10 +16,40 @@ use crate::{
         caller::{Changing, ChangingVersion, Person},
         input::{Body, tagged, time},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
+
+/// Described.
+pub const LIST: Operation =
+    Operation::person("listReviews", "What of the partners' access is due to be looked at")
+        .open_to("The customer's tenant-admin.")
+        .answers(&[Reply::json(200, Shape::List(&shapes::REVIEW))])
+        .refuses(&[Refusal::FORBIDDEN]);
+
+/// Described.
+pub const PUT: Operation = Operation::person("setReview", "When to look at it again")
+    .open_to("The customer's tenant-admin.")
+    .change()
+    .takes(Shape::Object(&[("review_due", Shape::Time)]))
+    .answers(&[Reply::json(200, shapes::REVIEW)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
+/// Described.
+pub const SHRINK: Operation =
+    Operation::person("shrinkRelationship", "Take away what nobody has used")
+        .open_to("The customer's tenant-admin.")
+        .versioned()
+        .answers(&[Reply::json(200, shapes::CHANGED).tagged()])
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+            Refusal::VERSION_MISSING,
+        ]);
 
 /// `GET /api/tenants/relationship-review`
 pub async fn list(State(app): State<App>, Person(caller): Person) -> Result<Json<Value>, Problem> {

@@ -11,9 +11,10 @@ use crate::{
         caller::{Changing, Person},
         input::Body,
         problem::Problem,
-        view,
+        relationships, shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply, Shape},
 };
 
 /// The body of an onboarding.
@@ -25,6 +26,40 @@ pub struct New {
     admin_email: String,
     access_role: Option<RelationshipRole>,
 }
+
+/// The list of customers at its other address.
+pub const CUSTOMERS: Operation = Operation { id: "listPartnerTenants", ..relationships::CUSTOMERS };
+
+/// Described.
+pub const PROVISION: Operation = Operation::person("provisionTenant", "Onboard a customer")
+    .open_to("partner-admin.")
+    .change()
+    .takes(Shape::Object(&[
+        ("name", Shape::Text),
+        ("plan", Shape::Maybe(&Shape::OrNull(&Shape::Text))),
+        ("admin_email", Shape::Text),
+        ("access_role", Shape::Maybe(&Shape::OrNull(&shapes::ACCESS_ROLE))),
+    ]))
+    .answers(&[Reply::json(
+        201,
+        Shape::Object(&[
+            ("id", Shape::Id("ten")),
+            ("name", Shape::Text),
+            ("slug", Shape::Text),
+            ("status", Shape::Word(&["active"])),
+            ("plan", Shape::Text),
+            ("relationship_id", Shape::Id("rel")),
+            (
+                "admin",
+                Shape::Object(&[
+                    ("id", Shape::Id("usr")),
+                    ("email", Shape::Text),
+                    ("status", Shape::Word(&["invited"])),
+                ]),
+            ),
+        ]),
+    )])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::CONFLICT]);
 
 /// `POST /api/partners/tenants`
 pub async fn provision(
@@ -55,6 +90,19 @@ pub async fn provision(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
+/// Described.
+pub const PARTNER_ACCESS: Operation =
+    Operation::person("getPartnerAccess", "The switch for all partners")
+        .open_to("The customer's tenant-admin.")
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[
+                ("mode", shapes::ACCESS),
+                ("partner_code", Shape::OrNull(&Shape::Text)),
+            ]),
+        )])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /api/tenants/partner-access`
 pub async fn partner_access(
     State(app): State<App>,
@@ -73,6 +121,18 @@ pub async fn partner_access(
 pub struct Switch {
     pub(crate) mode: Access,
 }
+
+/// Described.
+pub const SWITCH_PARTNER_ACCESS: Operation =
+    Operation::person("switchPartnerAccess", "Switch all partners on, to reading only, or off")
+        .open_to("The customer's tenant-admin.")
+        .change()
+        .takes(Shape::Object(&[("mode", shapes::ACCESS)]))
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[("mode", shapes::ACCESS), ("revoked", shapes::REVOKED)]),
+        )])
+        .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT]);
 
 /// `PUT /api/tenants/partner-access`
 pub async fn switch_partner_access(

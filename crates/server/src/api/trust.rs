@@ -11,10 +11,18 @@ use crate::{
     api::{
         caller::{Changing, Person},
         problem::Problem,
-        view,
+        shapes, view,
     },
     app::App,
+    openapi::{Operation, Refusal, Reply},
 };
+
+/// Described.
+pub const PUT: Operation = Operation::person("putTrust", "Let the admins of another tenant in")
+    .open_to("tenant-admin of the trusting tenant, operator.")
+    .change()
+    .answers(&[Reply::json(200, shapes::RELATIONSHIP), Reply::json(201, shapes::RELATIONSHIP)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
 
 /// `PUT /auth/admin/tenants/{tenantId}/trust-tenant/{trustedTenantId}`
 pub async fn put(
@@ -31,6 +39,14 @@ pub async fn put(
     Ok((status, Json(view::relationship(&edge, &call.caller, app.issuer().environment().now()))))
 }
 
+/// Described.
+pub const DELETE: Operation = Operation::person("deleteTrust", "Take the trust back")
+    .open_to("tenant-admin of the trusting tenant, operator.")
+    .notes("204 also where there was none.")
+    .change()
+    .answers(&[Reply::empty(204)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+
 /// `DELETE /auth/admin/tenants/{tenantId}/trust-tenant/{trustedTenantId}`
 pub async fn delete(
     State(app): State<App>,
@@ -44,6 +60,12 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Described.
+pub const MANAGES: Operation = Operation::person("listManagedTenants", "Whom a tenant manages")
+    .open_to("tenant-admin, partner-admin of it; operator.")
+    .answers(&[Reply::json(200, shapes::LINKS)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
 /// `GET /auth/admin/tenants/{tenantId}/manages-tenants`
 pub async fn manages(
     State(app): State<App>,
@@ -55,6 +77,12 @@ pub async fn manages(
     let now = app.issuer().environment().now();
     Ok(Json(links.iter().map(|link| view::link(link, now)).collect()))
 }
+
+/// Described.
+pub const MANAGED_BY: Operation = Operation::person("listManagingTenants", "Who manages a tenant")
+    .open_to("tenant-admin, partner-admin of it; operator.")
+    .answers(&[Reply::json(200, shapes::LINKS)])
+    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /auth/admin/tenants/{tenantId}/managed-by-tenants`
 pub async fn managed_by(

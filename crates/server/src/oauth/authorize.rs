@@ -21,6 +21,7 @@ use crate::{
         form::Form,
         request::{Refused, Request},
     },
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 /// The page that posts the answer to the client (OAuth 2.0 Form Post Response Mode §2).
@@ -31,6 +32,63 @@ struct FormPostPage<'a> {
     fields: Vec<(&'static str, Cow<'a, str>)>,
     nonce: &'a str,
 }
+
+/// Described.
+pub const AUTHORIZE: Operation = Operation::oauth(Who::Browser, "authorize", "Begin a login")
+    .notes(
+        "Leads to pages for people, and back to the redirect_uri with \
+            code, state, iss, or error, state, iss. With \
+            response_mode=form_post the answer is a page that posts \
+            itself.",
+    )
+    .query(&[
+        ("client_id", Shape::Text),
+        ("response_type", Shape::Text),
+        ("redirect_uri", Shape::Text),
+        ("scope", Shape::Text),
+        ("state", Shape::Text),
+        ("nonce", Shape::Text),
+        ("code_challenge", Shape::Text),
+        ("code_challenge_method", Shape::Text),
+        ("response_mode", Shape::Text),
+        ("prompt", Shape::Text),
+        ("max_age", Shape::Text),
+        ("login_hint", Shape::Text),
+        ("id_token_hint", Shape::Text),
+        ("claims", Shape::Text),
+        ("acr_values", Shape::Text),
+        ("resource", Shape::Text),
+        ("request", Shape::Text),
+        ("request_uri", Shape::Text),
+        ("dpop_jkt", Shape::Text),
+    ])
+    .answers(&[
+        Reply::empty(303).with(&[("Location", "Where the browser goes on.")]),
+        Reply::other(200, "text/html"),
+        Reply::other(400, "text/html"),
+        Reply::other(429, "text/html"),
+        Reply::other(500, "text/html"),
+        Reply::other(503, "text/html"),
+    ]);
+/// The same, with a form.
+pub const AUTHORIZE_BY_POST: Operation = Operation {
+    id: "authorizeByPost",
+    query: &[],
+    ..AUTHORIZE.form(
+        &[],
+        &[
+            "client_id",
+            "response_type",
+            "redirect_uri",
+            "scope",
+            "state",
+            "code_challenge",
+            "code_challenge_method",
+            "request",
+            "request_uri",
+        ],
+    )
+};
 
 /// By GET.
 pub async fn by_get(

@@ -16,7 +16,48 @@ use crate::{
     app::App,
     around::From,
     oauth::{client_auth, error::OAuthError, form::Form},
+    openapi::{Operation, Reply, Shape, Who},
 };
+
+/// Described.
+pub const BEGIN: Operation =
+    Operation::oauth(Who::Client, "beginDevice", "A device without a browser asks to be let in")
+        .notes("RFC 8628 §3.1.")
+        .form(
+            &[],
+            &[
+                "client_id",
+                "client_secret",
+                "client_assertion",
+                "client_assertion_type",
+                "scope",
+                "resource",
+            ],
+        )
+        .answers(&[Reply::json(
+            200,
+            Shape::Object(&[
+                ("device_code", Shape::Text),
+                ("user_code", Shape::Text),
+                ("verification_uri", Shape::Url),
+                ("verification_uri_complete", Shape::Url),
+                ("expires_in", Shape::Number),
+                ("interval", Shape::Number),
+            ]),
+        )])
+        .errors(&[
+            (
+                400,
+                &[
+                    "invalid_request",
+                    "unauthorized_client",
+                    "invalid_scope",
+                    "invalid_target",
+                    "invalid_authorization_details",
+                ],
+            ),
+            (401, &["invalid_client"]),
+        ]);
 
 /// The handler.
 pub async fn begin(

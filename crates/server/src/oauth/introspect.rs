@@ -16,7 +16,24 @@ use crate::{
     app::App,
     around::From,
     oauth::{client_auth, error::OAuthError, form::Form},
+    openapi::{Operation, Reply, Shape, Who},
 };
+
+/// Described.
+pub const INTROSPECT: Operation =
+    Operation::oauth(Who::Asking, "introspectToken", "What a token is")
+        .notes(
+            "RFC 7662; active only for the asking resource server's own \
+            audience. Signed (RFC 9701) where it is asked for or \
+            registered.",
+        )
+        .headers(&[("Accept", Shape::Text)])
+        .form(&["token"], &["token_type_hint", "client_assertion", "client_assertion_type"])
+        .answers(&[
+            Reply::json(200, Shape::AtLeast(&[("active", Shape::Truth)])),
+            Reply::other(200, "application/token-introspection+jwt"),
+        ])
+        .errors(&[(400, &["invalid_request"]), (401, &["invalid_client"])]);
 
 /// The handler.
 pub async fn introspect(

@@ -16,10 +16,39 @@ use crate::{
     around::From,
     console::{cookies::Cookies, logout::logged_out, page},
     oauth::form::Form,
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 /// What we know of the request; it survives the way from POST to GET.
 const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
+
+/// Described.
+pub const LOGOUT: Operation = Operation::oauth(Who::Browser, "logOut", "End a login")
+    .notes(
+        "OpenID Connect RP-Initiated Logout 1.0. Without a hint for \
+            whoever is logged in here the person is asked, and nobody is \
+            redirected.",
+    )
+    .query(&[
+        ("id_token_hint", Shape::Text),
+        ("client_id", Shape::Text),
+        ("post_logout_redirect_uri", Shape::Text),
+        ("state", Shape::Text),
+    ])
+    .answers(&[
+        Reply::empty(303).with(&[("Location", "Where the browser goes on.")]),
+        Reply::other(200, "text/html"),
+        Reply::other(400, "text/html"),
+        Reply::other(429, "text/html"),
+        Reply::other(500, "text/html"),
+        Reply::other(503, "text/html"),
+    ]);
+/// The same, with a form.
+pub const LOGOUT_BY_POST: Operation = Operation {
+    id: "logOutByPost",
+    query: &[],
+    ..LOGOUT.form(&[], &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"])
+};
 
 /// By GET.
 pub async fn by_get(

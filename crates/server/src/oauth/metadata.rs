@@ -14,7 +14,12 @@ use procura_issuer::{
 use procura_token::Jwks;
 use serde_json::{Value, json};
 
-use crate::{app::App, oauth::protected_resource::SCOPES};
+use crate::{
+    api::shapes,
+    app::App,
+    oauth::protected_resource::SCOPES,
+    openapi::{Operation, Reply, Who},
+};
 
 const CACHEABLE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
 
@@ -25,6 +30,20 @@ const AUTH_METHODS: [&str; 4] =
 const FOREIGN_ALGS: [&str; 4] = ["PS256", "ES256", "EdDSA", "RS256"];
 /// With what we sign.
 const OWN_ALGS: [&str; 2] = ["ES256", "RS256"];
+
+/// Described.
+pub const DISCOVERY: Operation =
+    Operation::anybody("getMetadata", "What this authorization server can")
+        .notes("OpenID Connect Discovery 1.0 and RFC 8414.")
+        .answers(&[Reply::json(200, shapes::METADATA)]);
+/// The same document at its other address.
+pub const DISCOVERY_OF_OAUTH: Operation = Operation { id: "getOAuthMetadata", ..DISCOVERY };
+/// Described.
+pub const JWKS: Operation = Operation::oauth(Who::AnyClient, "getKeys", "The public keys")
+    .notes("RFC 7517.")
+    .answers(&[Reply::json(200, shapes::JWKS)
+        .with(&[("ETag", "How new they are."), ("Cache-Control", "For how long to go by them.")])])
+    .errors(&[(400, &["invalid_request"])]);
 
 /// The metadata document.
 pub async fn discovery(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {

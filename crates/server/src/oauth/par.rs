@@ -20,12 +20,75 @@ use crate::{
     app::App,
     around::From,
     oauth::{authorize::parameters, client_auth, dpop, error::OAuthError, form::Form},
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 const ACTION: &str = "authorization.push";
 /// What proves the client, and is no part of what it asks.
 const CREDENTIALS: &[&str] =
     &["client_secret", "client_assertion", "client_assertion_type", "request"];
+
+/// Described.
+pub const PUSH: Operation = Operation::oauth(
+    Who::Client,
+    "pushAuthorizationRequest",
+    "Leave an authorization request here",
+)
+.notes(
+    "RFC 9126. The parameters of an authorization request, or a \
+            signed request. Everything that is wrong with it is said here.",
+)
+.headers(&[("DPoP", Shape::Text)])
+.form(
+    &[],
+    &[
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "request",
+        "response_type",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "response_mode",
+        "prompt",
+        "max_age",
+        "login_hint",
+        "id_token_hint",
+        "claims",
+        "acr_values",
+        "resource",
+        "dpop_jkt",
+    ],
+)
+.answers(&[Reply::json(
+    201,
+    Shape::Object(&[("request_uri", Shape::Text), ("expires_in", Shape::Number)]),
+)])
+.errors(&[
+    (
+        400,
+        &[
+            "invalid_request",
+            "invalid_request_object",
+            "unauthorized_client",
+            "unsupported_response_type",
+            "invalid_scope",
+            "invalid_target",
+            "invalid_authorization_details",
+            "invalid_dpop_proof",
+            "use_dpop_nonce",
+            "request_not_supported",
+            "request_uri_not_supported",
+            "login_required",
+        ],
+    ),
+    (401, &["invalid_client"]),
+]);
 
 /// The handler.
 pub async fn push(

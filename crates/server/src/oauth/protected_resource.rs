@@ -9,7 +9,10 @@ use procura_issuer::consents;
 use procura_token::dpop::ALGORITHM_NAMES;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::{
+    app::App,
+    openapi::{Operation, Reply, Shape},
+};
 
 /// Where the metadata is: the API's identifier is the issuer, which has no path.
 pub const PATH: &str = "/.well-known/oauth-protected-resource";
@@ -17,6 +20,12 @@ pub const PATH: &str = "/.well-known/oauth-protected-resource";
 /// What a home token may permit at the API.
 pub const SCOPES: [&str; 4] =
     ["partner.tenants.list", "partner.tenants.switch_context", "tenant.admin", "operator.admin"];
+
+/// Described.
+pub const METADATA: Operation =
+    Operation::anybody("getResourceMetadata", "This API as a resource server")
+        .notes("RFC 9728.")
+        .answers(&[Reply::json(200, Shape::AtLeast(&[("resource", Shape::Url)]))]);
 
 /// The metadata document.
 pub async fn metadata(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {

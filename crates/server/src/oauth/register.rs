@@ -19,9 +19,77 @@ use crate::{
     app::App,
     around::From,
     oauth::error::OAuthError,
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 type Answer = Result<Response, OAuthError>;
+
+/// What is registered, by the names of RFC 7591 §2.
+const REGISTERED: Shape =
+    Shape::AtLeast(&[("client_id", Shape::Client), ("registration_client_uri", Shape::Url)]);
+/// The same with what is shown once.
+const MADE: Shape = Shape::AtLeast(&[
+    ("client_id", Shape::Client),
+    ("registration_client_uri", Shape::Url),
+    ("registration_access_token", Shape::Text),
+    ("client_secret", Shape::Maybe(&Shape::Text)),
+]);
+/// Described.
+pub const REGISTER: Operation =
+    Operation::oauth(Who::Registering, "registerItself", "Software registers itself")
+        .notes("RFC 7591, with an initial access token, or none where the door is open.")
+        .takes(Shape::Open)
+        .answers(&[Reply::json(201, MADE)])
+        .errors(&[
+            (
+                400,
+                &[
+                    "invalid_request",
+                    "invalid_client_metadata",
+                    "invalid_redirect_uri",
+                    "unapproved_software_statement",
+                ],
+            ),
+            (401, &["invalid_token"]),
+        ]);
+/// Described.
+pub const FIND: Operation =
+    Operation::oauth(Who::Registering, "getOwnRegistration", "What is registered")
+        .notes("RFC 7592. Neither secret nor token.")
+        .answers(&[Reply::json(200, REGISTERED)])
+        .errors(&[
+            (400, &["invalid_request"]),
+            (401, &["invalid_token"]),
+            (403, &["access_denied"]),
+        ]);
+/// Described.
+pub const UPDATE: Operation =
+    Operation::oauth(Who::Registering, "updateOwnRegistration", "Register all anew")
+        .notes("RFC 7592. Gives another registration access token.")
+        .takes(Shape::Open)
+        .answers(&[Reply::json(200, MADE)])
+        .errors(&[
+            (
+                400,
+                &[
+                    "invalid_request",
+                    "invalid_client_metadata",
+                    "invalid_redirect_uri",
+                    "unapproved_software_statement",
+                ],
+            ),
+            (401, &["invalid_token"]),
+            (403, &["access_denied"]),
+        ]);
+/// Described.
+pub const DELETE: Operation =
+    Operation::oauth(Who::Registering, "deleteOwnRegistration", "Be registered no more")
+        .answers(&[Reply::empty(204)])
+        .errors(&[
+            (400, &["invalid_request"]),
+            (401, &["invalid_token"]),
+            (403, &["access_denied"]),
+        ]);
 
 /// `POST /oauth2/register`
 pub async fn register(

@@ -26,12 +26,85 @@ use crate::{
     app::App,
     around::From,
     oauth::{client_auth, dpop, error::OAuthError, form::Form},
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 const DETAILS: &str = "authorization_details";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The longest `purpose` and `purpose_ref`.
 const MAX_PURPOSE: (usize, usize) = (64, 128);
+
+/// Described.
+pub const TOKEN: Operation = Operation::oauth(Who::Client, "getToken", "Tokens for a grant")
+    .notes(
+        "Grants: authorization_code, refresh_token, client_credentials, \
+            device code (RFC 8628), token exchange (RFC 8693) with \
+            tenant_id. With a DPoP header the token is bound to the \
+            proof's key.",
+    )
+    .headers(&[("DPoP", Shape::Text)])
+    .form(
+        &["grant_type"],
+        &[
+            "client_id",
+            "client_secret",
+            "client_assertion",
+            "client_assertion_type",
+            "code",
+            "redirect_uri",
+            "code_verifier",
+            "refresh_token",
+            "device_code",
+            "scope",
+            "resource",
+            "audience",
+            "subject_token",
+            "subject_token_type",
+            "requested_token_type",
+            "tenant_id",
+            "authorization_details",
+            "purpose",
+            "purpose_ref",
+        ],
+    )
+    .answers(&[Reply::json(
+        200,
+        Shape::Object(&[
+            ("access_token", Shape::Text),
+            ("issued_token_type", Shape::Maybe(&Shape::Text)),
+            ("token_type", Shape::Word(&["Bearer", "DPoP"])),
+            ("expires_in", Shape::Number),
+            ("scope", Shape::Text),
+            ("id_token", Shape::Maybe(&Shape::Text)),
+            ("refresh_token", Shape::Maybe(&Shape::Text)),
+            ("tenant", Shape::Maybe(&Shape::Id("ten"))),
+            ("delegation_id", Shape::Maybe(&Shape::Id("dlg"))),
+            ("delegation_expires_in", Shape::Maybe(&Shape::Number)),
+            ("authorization_details", Shape::Maybe(&Shape::List(&Shape::Open))),
+        ]),
+    )])
+    .errors(&[
+        (
+            400,
+            &[
+                "invalid_request",
+                "invalid_grant",
+                "unauthorized_client",
+                "unsupported_grant_type",
+                "invalid_scope",
+                "invalid_target",
+                "invalid_authorization_details",
+                "invalid_dpop_proof",
+                "use_dpop_nonce",
+                "authorization_pending",
+                "slow_down",
+                "access_denied",
+                "expired_token",
+                "insufficient_user_authentication",
+            ],
+        ),
+        (401, &["invalid_client"]),
+    ]);
 
 /// The handler.
 pub async fn token(

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     around::From,
     oauth::{dpop, error::OAuthError, form::Form},
+    openapi::{Operation, Reply, Shape, Who},
 };
 
 const MISSING: OAuthError =
@@ -41,6 +42,26 @@ const INVALID_WITH_PROOF: OAuthError = OAuthError::bearer(
     "invalid_token",
     "DPoP error=\"invalid_token\", algs=\"PS256 ES256 EdDSA\"",
 );
+
+/// Described.
+pub const USERINFO: Operation = Operation::oauth(Who::Subject, "getUserinfo", "Who the caller is")
+    .notes(
+        "OpenID Connect Core §5.3. JSON, or a JWT where the client \
+            registered userinfo_signed_response_alg.",
+    )
+    .headers(&[("DPoP", Shape::Text)])
+    .answers(&[
+        Reply::json(200, Shape::AtLeast(&[("sub", Shape::Text)])),
+        Reply::other(200, "application/jwt"),
+    ])
+    .errors(&[
+        (400, &["invalid_request"]),
+        (401, &["invalid_request", "invalid_token", "invalid_dpop_proof", "use_dpop_nonce"]),
+        (403, &["insufficient_scope"]),
+    ]);
+/// The same, with the token in a form.
+pub const USERINFO_BY_POST: Operation =
+    Operation { id: "postUserinfo", ..USERINFO.form(&[], &["access_token"]) };
 
 /// By GET.
 pub async fn by_get(

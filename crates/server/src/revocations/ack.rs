@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{caller::Server, input::Body, problem::Problem},
     app::App,
+    openapi::{Operation, Reply, Shape},
 };
 
 /// What a verifier says of itself.
@@ -19,6 +20,22 @@ pub struct Said {
     incarnation: String,
     applied: Seq,
 }
+
+/// Described.
+pub const ACK: Operation = Operation::server("acknowledge", "How far a verifier is")
+    .notes(
+        "The lease runs from when this was sent, and only if applied \
+            has reached the head.",
+    )
+    .takes(Shape::Object(&[
+        ("verifier", Shape::Text),
+        ("incarnation", Shape::Text),
+        ("applied", Shape::Number),
+    ]))
+    .answers(&[Reply::json(
+        200,
+        Shape::Object(&[("head", Shape::Number), ("lease_ms", Shape::Number)]),
+    )]);
 
 /// The handler.
 pub async fn ack(

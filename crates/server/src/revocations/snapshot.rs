@@ -4,9 +4,15 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{caller::Server, problem::Problem},
+    api::{caller::Server, problem::Problem, shapes},
     app::App,
+    openapi::{Operation, Reply},
 };
+
+/// Described.
+pub const SNAPSHOT: Operation =
+    Operation::server("getRevocations", "Everything that can still kill a token")
+        .answers(&[Reply::json(200, shapes::SNAPSHOT)]);
 
 /// The handler. The head is read from the database first, so that the snapshot is never older than
 /// the request.

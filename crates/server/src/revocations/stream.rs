@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::{
     api::{caller::Server, problem::Problem},
     app::App,
+    openapi::{Operation, Reply, Shape},
 };
 
 /// One open feed.
@@ -32,6 +33,13 @@ struct Feed {
     ready: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
+
+/// Described.
+pub const STREAM: Operation =
+    Operation::server("followRevocations", "The revocation log as it grows")
+        .notes("Server-sent events rev, hb, keys and reset; it does not end by itself.")
+        .headers(&[("Last-Event-ID", Shape::Number)])
+        .answers(&[Reply::other(200, "text/event-stream")]);
 
 /// The handler.
 pub async fn stream(
