@@ -10,8 +10,8 @@ use tokio::{
 /// An answer with all its bytes.
 #[derive(Clone, Debug)]
 pub struct RawAnswer {
-    /// Status line, headers in the order in which they came, and body; without the two headers that
-    /// differ by themselves, `Date` and `X-Request-Id`.
+    /// Status line, headers in the order in which they came, and body; without the headers that differ by
+    /// themselves: `Date`, `X-Request-Id`, and `RateLimit`, which counts whatever is asked.
     pub shown: String,
     /// The value of `X-Request-Id`.
     pub request_id: String,
@@ -39,7 +39,8 @@ pub(crate) async fn post_token(
     let is_own = |line: &&str, name: &str| line.to_ascii_lowercase().starts_with(name);
     let mut request_ids = head.lines().filter(|line| is_own(line, "x-request-id: "));
     let request_id = request_ids.next().and_then(|line| line.split_once(": ")).expect("an id").1;
-    let kept = head.lines().filter(|l| !is_own(l, "x-request-id: ") && !is_own(l, "date: "));
+    let differ = ["x-request-id: ", "date: ", "ratelimit: "];
+    let kept = head.lines().filter(|line| !differ.iter().any(|name| is_own(line, name)));
     let shown = format!("{}\n\n{body}", kept.collect::<Vec<_>>().join("\n"));
     RawAnswer { shown, request_id: request_id.to_owned() }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ADA, BILLING, PAT, READ_BILLING};
 
-const SERVER_RIGHTS: &str = "+eval +xadd +xtrim +xinfo +xlen +xread +type +del +get +set";
+const SERVER_RIGHTS: &str = "+eval +xadd +xtrim +xinfo +xlen +xread +type +del +get +set +time";
 const READER_RIGHTS: &str = "+xread +xrevrange";
 
 #[tokio::test]
