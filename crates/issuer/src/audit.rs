@@ -14,20 +14,25 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 22] = [
+const RESERVED: [&str; 27] = [
     "access_request.",
     "audit.",
     "authorization.",
     "backup.",
     "break_glass.",
     "client.",
+    "consent.",
     "delegation.",
     "demo.",
+    "device.",
     "explain.",
+    "identity_link.",
+    "identity_provider.",
     "import.",
     "incident.",
     "invitation.",
     "key.",
+    "limits.",
     "login",
     "partner_access.",
     "relationship.",

@@ -1,12 +1,12 @@
 //! Why somebody may, or may not, act in a tenant, and what a token is worth. Nothing is decided here and
 //! nothing given: the decision is asked, and each side is told its own half. That it was asked is in the log.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use procura_domain::{
     Explanation, RelationshipKind, Wish, permission::SWITCH_CONTEXT, relationship::Side,
 };
-use procura_store::{Tx, audit::Entry, clients::Client, ledger::Exchange, users::User};
+use procura_store::{Tx, audit::Entry, clients::Client, ledger::Exchange, patience, users::User};
 use procura_token::{
     AccessClaims, AccessRequestId, AuditId, ClientId, DelegationId, Kind, Purpose, Scope, Seq,
     SessionId, Shown, TenantId, UserId,
@@ -21,6 +21,8 @@ use crate::{
     hand::{Hand, Subject},
 };
 
+/// Who asks waits so long for the others.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
 /// Longer names are nobody's.
 const MAX_NAME_BYTES: usize = 200;
 
@@ -64,6 +66,7 @@ impl Issuer {
             return Err(Error::Invalid("audience"));
         }
         may_ask(hand)?;
+        let _turn = self.question_turn().await?;
         let mut tx = self.begin_question(hand).await?;
         let person = tx.find_user_anywhere(question.user).await?.ok_or(Error::NotFound)?;
         let target = match question.tenant.parse() {
@@ -99,6 +102,7 @@ impl Issuer {
     /// concerns neither side.
     pub async fn explain_token(&self, hand: Hand<'_>, token: &str) -> Result<Worth> {
         may_ask(hand)?;
+        let _turn = self.question_turn().await?;
         let mut tx = self.begin_question(hand).await?;
         let genuine = match self.genuine(token, Shown::ByOther, tx.now()) {
             Ok(genuine) => genuine,
@@ -125,6 +129,12 @@ impl Issuer {
         tx.audit(self.asked(hand, ("token", claims.jti.clone()), [])?);
         tx.commit().await?;
         Ok(Worth { claims: Some(claims.clone()), dead_by })
+    }
+
+    /// A question reads a lot with the order of all writers in hand: one at a time at each node.
+    async fn question_turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        let turn = patience::wait(TURN_WITHIN, self.0.explaining.acquire()).await;
+        turn.and_then(std::result::Result::ok).ok_or(Error::Busy)
     }
 
     async fn begin_question(&self, hand: Hand<'_>) -> Result<Tx> {

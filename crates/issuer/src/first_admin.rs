@@ -93,8 +93,11 @@ impl Issuer {
 
     async fn has_an_admin(&self, invited: &User) -> Result<bool> {
         let all = self.0.store.list_users(invited.tenant).await?;
+        let now = self.0.environment.now();
         let is_admin = |user: &User| {
-            user.roles.contains(&UserRole::TenantAdmin) && user.status == UserStatus::Active
+            user.roles.contains(&UserRole::TenantAdmin)
+                && user.status == UserStatus::Active
+                && user.ends_at.is_none_or(|end| now < end)
         };
         Ok(all.iter().any(|user| user.id != invited.id && is_admin(user)))
     }

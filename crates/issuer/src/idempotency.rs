@@ -34,7 +34,8 @@ impl Issuer {
         let claim = Claim {
             user: caller.user,
             key_hash: hex(&key_hash),
-            request_hash: hex(request),
+            // Who has another role by now, or another scope, asks something else.
+            request_hash: hex(&sha256(&[request, &[0], standing(caller).as_bytes()])),
             id: format!("{:032x}", self.0.environment.id_bits()?),
         };
         Ok(match self.0.store.claim_key(&claim, self.0.environment.now()).await? {
@@ -60,16 +61,14 @@ impl Issuer {
         Ok(self.0.store.keep_answer(claim, &sealed, self.0.environment.now()).await?)
     }
 
-    /// Lets the key be used again: nothing was done under it, or, where it `has_failed`, perhaps nothing.
-    pub async fn release(&self, claim: &Claim, has_failed: bool) -> Result<()> {
-        let store = &self.0.store;
-        let released = if has_failed {
-            store.release_failed_key(claim).await
-        } else {
-            store.release_refused_key(claim).await
-        };
-        Ok(released?)
+    /// Lets the key be used again, unless something was done under it.
+    pub async fn release(&self, claim: &Claim) -> Result<()> {
+        Ok(self.0.store.release_key(claim).await?)
     }
+}
+
+fn standing(caller: &Caller) -> String {
+    format!("{:?} {}", caller.roles, caller.scope)
 }
 
 impl Proof {

@@ -185,6 +185,8 @@ struct Inner {
     client_keys: client_keys::Documents<procura_token::ForeignKeys>,
     upstreams: upstream_calls::Upstreams,
     rate_limits: rate_limits::RateLimits,
+    reading_uses: tokio::sync::Mutex<()>,
+    explaining: tokio::sync::Semaphore,
 }
 
 impl Issuer {
@@ -222,6 +224,8 @@ impl Issuer {
             arrivals,
             registrations: strangers::Arrivals::at_most(per_minute),
             rate_limits,
+            reading_uses: tokio::sync::Mutex::default(),
+            explaining: tokio::sync::Semaphore::new(1),
         };
         Ok(Self(Arc::new(inner)))
     }

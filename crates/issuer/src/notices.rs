@@ -67,7 +67,8 @@ impl Issuer {
                 edge.id,
                 self.0.settings.issuer,
             );
-            let admins = self.0.store.list_admins(tenant, role).await?;
+            let now = self.0.environment.now();
+            let admins = self.0.store.list_admins(tenant, role, now).await?;
             mails.extend(admins.into_iter().map(|admin| (admin, text.clone())));
         }
         let entry = self.notice_entry("relationship.notice", edge.customer)?;
@@ -92,7 +93,8 @@ impl Issuer {
     }
 
     async fn waiting(&self, customer: TenantId) -> Result<Notice> {
-        let admins = self.0.store.list_admins(customer, UserRole::TenantAdmin).await?;
+        let now = self.0.environment.now();
+        let admins = self.0.store.list_admins(customer, UserRole::TenantAdmin, now).await?;
         let text = format!(
             "Subject: Somebody waits to be let in\n\nPeople of a partner ask to work in your tenant. \
              Whoever is not answered within fifteen minutes is refused.\n\n\

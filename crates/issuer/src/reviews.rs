@@ -45,6 +45,8 @@ pub struct Reviewed {
 impl Issuer {
     /// Reads in the audit log what was used, to its end; whether it was reached.
     pub async fn read_uses(&self) -> Result<bool> {
+        // One at a time at each node: the others wait here, and hold no connection meanwhile.
+        let _turn = self.0.reading_uses.lock().await;
         for _ in 0..STRETCHES {
             if self.0.store.read_uses().await? {
                 return Ok(true);

@@ -23,6 +23,11 @@ while a <= #ARGV do
     local interval, most = tonumber(ARGV[a + 2 * i - 1]), tonumber(ARGV[a + 2 * i])
     local full = redis.pcall('GET', KEYS[k + i - 1])
     full = type(full) == 'string' and tonumber(full) or 0
+    if full > now + most then
+      full = now + most
+      redis.call('SET', KEYS[k + i - 1], string.format('%.0f', full), 'PX',
+        string.format('%.0f', math.ceil(most / 1000) + 1))
+    end
     local level = interval
     if full > now then level = math.min(full - now, most) + interval end
     if level > most then fits = false end

@@ -97,18 +97,9 @@ impl Store {
         Ok(())
     }
 
-    /// Lets a key go whose request was refused.
-    pub async fn release_refused_key(&self, claim: &Claim) -> Result<()> {
-        const RELEASE: &str =
-            "DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2 AND claim = $3";
-        let done = query(RELEASE).bind(claim.user.to_string()).bind(&claim.key_hash);
-        done.bind(&claim.id).execute(&self.writer).await?;
-        Ok(())
-    }
-
-    /// Lets a key go whose request failed, unless its change is committed after all. What is on its way to
-    /// be committed then no longer is: it finds its claim gone.
-    pub async fn release_failed_key(&self, claim: &Claim) -> Result<()> {
+    /// Lets a key go whose request was refused or failed, unless its change is committed after all. What is on
+    /// its way to be committed then no longer is: it finds its claim gone.
+    pub async fn release_key(&self, claim: &Claim) -> Result<()> {
         const RELEASE: &str = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2 \
                                AND claim = $3 AND done_at IS NULL";
         let done = query(RELEASE).bind(claim.user.to_string()).bind(&claim.key_hash);

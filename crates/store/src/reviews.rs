@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// So many entries of the log are read at once.
-const AT_ONCE: i64 = 5_000;
+const AT_ONCE: i64 = 200;
 /// So many permissions are remembered of one relationship: patterns reach any number of names.
 const MOST: i64 = 1_000;
 

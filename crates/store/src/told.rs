@@ -12,15 +12,17 @@ use crate::{
     users::{User, user},
 };
 
+const DAY_MICROS: i64 = 86_400_000_000;
 /// As many are taken up at once.
 const AT_ONCE: i64 = 50;
 /// As many admins of a tenant are told.
 const TOLD: i64 = 20;
 
-/// The mark of a notice, so many days before this end of a relationship.
+/// The mark of a notice, so many days before this end of a relationship. By the day: an end that is moved about
+/// within it is told once.
 #[must_use]
 pub fn mark_of_end(edge: &Relationship, ends_at: Ts, days: i64) -> String {
-    format!("ends:{}:{}:{days}", edge.id, ends_at.0)
+    format!("ends:{}:{}:{days}", edge.id, ends_at.0 / DAY_MICROS)
 }
 
 impl Store {
@@ -36,7 +38,7 @@ impl Store {
                             AND r.is_current = 1 AND r.renews_for_days IS NULL \
                             AND r.ends_at > $1 AND r.ends_at <= $2 AND NOT EXISTS (SELECT 1 \
                             FROM used_values u WHERE u.digest = 'ends:' || r.id || ':' || \
-                            r.ends_at || ':' || $3) ORDER BY r.ends_at, r.id LIMIT $4";
+                            (r.ends_at / 86400000000) || ':' || $3) ORDER BY r.ends_at, r.id LIMIT $4";
         let list = query(LIST).bind(after.0).bind(until.0).bind(days.to_string()).bind(AT_ONCE);
         list.fetch_all(&self.readers).await?.iter().map(relationship).collect()
     }
@@ -61,10 +63,17 @@ impl Store {
     }
 
     /// The active people of a tenant with this role, the first ones.
-    pub async fn list_admins(&self, tenant: TenantId, role: UserRole) -> Result<Vec<User>> {
+    pub async fn list_admins(
+        &self,
+        tenant: TenantId,
+        role: UserRole,
+        now: Ts,
+    ) -> Result<Vec<User>> {
         const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 AND status = 'active' \
-                            AND ' ' || roles || ' ' LIKE $2 ORDER BY id LIMIT $3";
-        let list = query(LIST).bind(tenant.to_string()).bind(format!("% {role} %")).bind(TOLD);
+                            AND ' ' || roles || ' ' LIKE $2 AND (ends_at IS NULL OR ends_at > $4) \
+                            ORDER BY id LIMIT $3";
+        let list = query(LIST).bind(tenant.to_string()).bind(format!("% {role} %"));
+        let list = list.bind(TOLD).bind(now.0);
         list.fetch_all(&mut self.within(tenant).await?).await?.iter().map(user).collect()
     }
 

@@ -84,10 +84,12 @@ async fn a_token_for_a_customer_is_counted_more_strictly_at_the_api_than_one_for
     let pat = house.log_in(PAT).await;
     let token = pat.switch("acme-corp", "").await;
     let ask = async |token: &str| house.api(token, reqwest::Method::GET, CUSTOMERS, None).await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         ask(&token).await.problem(401, "unauthenticated");
     }
     too_many(&ask(&token).await).problem(429, "too_many_requests");
+    // Whoever it was shown to can do that too: it takes nothing from the person.
+    assert_eq!(exchanges(&pat, "acme-corp").await, 3);
     for _ in 0..5 {
         ask(&pat.home).await.expect(200);
     }
@@ -208,6 +210,8 @@ async fn two_nodes_share_a_budget_and_without_redis_each_has_its_own_and_nobody_
         redis.ask(&["SET", key, "99999999999999999999"]);
     }
     too_many(&pat.exchange("acme-corp", "").await);
+    let kept: f64 = redis.ask(&["GET", keys.lines().next().unwrap()]).trim().parse().unwrap();
+    assert!(kept < 9e18, "it is put right at once: {kept}");
 
     // A Redis that hangs costs one short wait; one that is dead costs nothing.
     let sam = one.log_in(SAM).await;

@@ -41,7 +41,7 @@ on_both! {
         assert_eq!(store.claim_key(&two, late).await.unwrap(), Claimed::Done(None));
         store.keep_answer(&two, "not mine", NOW).await.unwrap();
         store.keep_answer(&one, "answer", NOW).await.unwrap();
-        store.release_failed_key(&one).await.unwrap();
+        store.release_key(&one).await.unwrap();
         let answered = Claimed::Done(Some("answer".into()));
         assert_eq!(store.claim_key(&two, late).await.unwrap(), answered);
         store.forget_idempotency_keys(NOW.plus_secs(KEPT_SECS - 1)).await.unwrap();
@@ -56,12 +56,13 @@ on_both! {
         // Nothing was committed in a minute: another request may have the key.
         assert_eq!(store.claim_key(&two, NOW.plus_secs(60)).await.unwrap(), Claimed::First);
         assert!(!fulfil(&store, &one, NOW.plus_secs(61)).await, "the first comes too late");
-        store.release_refused_key(&one).await.unwrap();
-        store.release_failed_key(&one).await.unwrap();
+        store.release_key(&one).await.unwrap();
         assert!(fulfil(&store, &two, NOW.plus_secs(61)).await);
-        store.release_failed_key(&two).await.unwrap();
+        store.release_key(&two).await.unwrap();
         assert_eq!(store.claim_key(&two, NOW.plus_secs(120)).await.unwrap(), Claimed::Done(None));
-        store.release_refused_key(&two).await.unwrap();
-        assert_eq!(store.claim_key(&one, NOW.plus_secs(120)).await.unwrap(), Claimed::First);
+        let three = claim("3", "c");
+        assert_eq!(store.claim_key(&three, NOW.plus_secs(KEPT_SECS + 61)).await.unwrap(), Claimed::First);
+        store.release_key(&three).await.unwrap();
+        assert_eq!(store.claim_key(&one, NOW.plus_secs(KEPT_SECS + 61)).await.unwrap(), Claimed::First);
     }
 }

@@ -108,18 +108,20 @@ on_both! {
         assert!(store.is_told("abc").await.unwrap() && !store.is_told("abd").await.unwrap());
         assert_eq!(store.list_ending(window, 7).await.unwrap().len(), 1, "another notice");
         end(Some(NOW.plus_secs(DAY - 1)), None).await;
+        assert_eq!(count().await, 0, "moved about within the day");
+        end(Some(NOW.plus_secs(60)), None).await;
         assert_eq!(count().await, 1, "another end");
     }
 
     async fn only_active_people_with_the_role_are_told(empty: &Empty) {
         let store = world::world(empty).await;
         let told = async |role| {
-            let admins = store.list_admins(PARTNER, role).await.unwrap();
+            let admins = store.list_admins(PARTNER, role, NOW).await.unwrap();
             admins.iter().map(|admin| admin.id).collect::<Vec<_>>()
         };
         assert_eq!(told(UserRole::PartnerAdmin).await, [USER]);
         assert!(told(UserRole::TenantAdmin).await.is_empty());
-        assert!(store.list_admins(CUSTOMER, UserRole::PartnerAdmin).await.unwrap().is_empty());
+        assert!(store.list_admins(CUSTOMER, UserRole::PartnerAdmin, NOW).await.unwrap().is_empty());
         let mut tx = store.begin(NOW).await.unwrap();
         tx.update_user_status(PARTNER, USER, procura_store::users::UserStatus::Disabled).await.unwrap();
         tx.commit().await.unwrap();

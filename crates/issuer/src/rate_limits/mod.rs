@@ -35,6 +35,8 @@ enum Key {
     /// Of a client that anybody can say to be.
     ClientAt(ClientId, Option<IpAddr>),
     Address(Option<IpAddr>),
+    /// Of one token, whoever shows it.
+    Held(KeyHash),
     /// Everybody for whom there was no place left.
     Others,
 }
@@ -209,6 +211,18 @@ impl Issuer {
         let genuine = self.genuine(token, shown, self.0.environment.now());
         let Ok(genuine) = genuine else { return self.limit_address(via).await };
         let tenant = genuine.claims.tenant;
+        let is_ours = genuine.claims.aud == self.0.settings.issuer
+            && !self.0.store.revocations().is_dead(&genuine.keys, genuine.claims.rvs);
+        // It opens nothing here, and whoever it was shown to may show it too: that takes nothing from its owner.
+        if !is_ours {
+            let limit = match genuine.kind {
+                Kind::Home { .. } => Limit::HomeUser,
+                Kind::Delegated(_) => Limit::CrossUser,
+                Kind::Client => Limit::Client,
+            };
+            let held = procura_token::Key::Jti(&genuine.claims.jti).hash();
+            return self.limit(&[(limit, Key::Held(held))], via).await;
+        }
         match genuine.kind {
             Kind::Home { user } => {
                 let person = (Limit::HomeUser, Key::Person(tenant, user));

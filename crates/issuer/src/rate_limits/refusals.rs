@@ -43,6 +43,7 @@ impl Refusals {
 impl Issuer {
     /// Puts what the limits refused into the audit log. Called once a minute and at the end.
     pub async fn note_limited(&self) -> Result<()> {
+        let mut done = Ok(());
         for ((limit, key), refused) in self.0.rate_limits.refusals.take() {
             let id = AuditId::from_bits(self.0.environment.id_bits()?);
             let mut details = serde_json::json!({ "limit": limit.name(), "refused": refused });
@@ -66,12 +67,13 @@ impl Issuer {
                     (entry.client_id, entry.ip) = (Some(client), ip.map(strangers::name));
                 }
                 Key::Address(ip) => entry.ip = ip.map(strangers::name),
-                Key::Others => {}
+                Key::Held(_) | Key::Others => {}
             }
             entry.details = Some(details.to_string());
-            self.0.store.record(entry).await?;
+            // One that cannot be written takes none of the others with it.
+            done = done.and(self.0.store.record(entry).await);
         }
-        Ok(())
+        Ok(done?)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
@@ -55,24 +55,34 @@ pub async fn run(app: &App, request: Request, next: Next) -> Response {
     if !is_ours {
         return patience::within(PATIENCE, next.run(request)).await;
     }
+    // Read while the caller is waited for, who may take no longer than for any other body.
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+        return Problem::TOO_LARGE.into_response();
+    };
     let app = app.clone();
     // Runs to its end also when the caller has gone: who asks again is to find the answer.
     let work = tokio::spawn(patience::within(PATIENCE, async move {
-        once(&app, request, next).await.unwrap_or_else(IntoResponse::into_response)
+        once(&app, (parts, body), next).await.unwrap_or_else(IntoResponse::into_response)
     }));
     work.await.unwrap_or_else(|_| Problem::INTERNAL.into_response())
 }
 
-async fn once(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
-    let key = key(request.headers())?;
-    let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::TOO_LARGE)?;
+async fn once(
+    app: &App,
+    (mut parts, body): (Parts, Bytes),
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = key(&parts.headers)?;
     let wanted = Wanted { key, request: hash(&parts, &body), found: Arc::default() };
     parts.extensions.insert(wanted.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let found = wanted.found.lock().unwrap_or_else(PoisonError::into_inner).take();
     match found {
-        Some(Found::Claimed(claim)) => Ok(finish(app, &claim, response).await),
+        // What became of it is written down however slow the change was.
+        Some(Found::Claimed(claim)) => {
+            Ok(patience::within(PATIENCE, finish(app, &claim, response)).await)
+        }
         Some(Found::Answered(kept)) => replay(&kept).ok_or(Problem::ANSWER_LOST),
         // Nobody was found to have asked, or nothing of it happens only once.
         None => Ok(response),
@@ -130,6 +140,11 @@ pub async fn claim(
 /// Keeps a good answer; lets the key go where there is none.
 async fn finish(app: &App, claim: &Claim, response: Response) -> Response {
     let status = response.status();
+    let is_long = response.body().size_hint().upper().is_none();
+    if status.is_success() && is_long {
+        // Read piece by piece, and kept by nobody: what was done under the claim is done.
+        return response;
+    }
     let done = if status.is_success() {
         let (parts, body) = response.into_parts();
         let Ok(body) = to_bytes(body, usize::MAX).await else {
@@ -146,7 +161,7 @@ async fn finish(app: &App, claim: &Claim, response: Response) -> Response {
         };
         (done, Response::from_parts(parts, Body::from(body)))
     } else {
-        (app.issuer().release(claim, status.is_server_error()).await, response)
+        (app.issuer().release(claim).await, response)
     };
     if let Err(error) = done.0 {
         // What was done is done, and who asks again is told so.
