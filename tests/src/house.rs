@@ -69,8 +69,6 @@ pub struct HouseOptions {
     pub open_files: Option<u32>,
     /// Whether its disk will fill up, by [`House::limit_files`].
     pub may_fill_up: bool,
-    /// Makes its own keys, ids and secrets in a first start, instead of those that other houses have too.
-    pub is_first_start: bool,
 }
 
 impl HouseOptions {
@@ -79,11 +77,11 @@ impl HouseOptions {
         Self { environment: vec![("PROCURA__REDIS__URL", redis.url())], ..Self::default() }
     }
 
-    /// Whether it needs a first start: asked for, or settings decide what that makes.
+    /// Whether it needs a first start of its own: settings decide what that makes.
     fn is_anew(&self) -> bool {
         let decides =
             |name: &str| name.starts_with("PROCURA__KEYS__") || name == "PROCURA_DEMO_AUDIENCE";
-        self.is_first_start || self.environment.iter().any(|(name, _)| decides(name))
+        self.environment.iter().any(|(name, _)| decides(name))
     }
 }
 

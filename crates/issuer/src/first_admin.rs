@@ -113,7 +113,7 @@ impl Issuer {
     ) -> Result<()> {
         for link in partners {
             let before = tx.find_relationship(link.relationship.id).await?;
-            // What ended, or was suspended, while the page stood open is left as it is now.
+            // What ended while the page stood open is left as it is now.
             let Some(before) = before.filter(is_asked_about) else { continue };
             let after = stay.put(&before);
             let entry = self.entry_of_invited((user, via), stay.action())?;
