@@ -4,7 +4,7 @@
 use procura_domain::{Relationship, Terms};
 use procura_store::{
     Store,
-    audit::{Filter, Listed},
+    audit::{Entry, Filter, Listed},
     delegations::Delegation,
 };
 use procura_token::{
@@ -13,12 +13,20 @@ use procura_token::{
     jws,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{Error, Issuer, Result, incident::Declared};
+use crate::{
+    Error, Issuer, Result,
+    hand::{Hand, Subject},
+    incident::Declared,
+};
 
 /// `typ` of the signed end of an evidence file.
 pub const EVIDENCE_TYPE: &str = "procura-evidence+jwt";
+/// Its digest is written down under this action before its end is handed out.
+const ACTION: &str = "incident.evidence";
+/// What the digest is the id of.
+const RESOURCE: &str = "evidence";
 /// So many entries of the log, or checkpoints, are read at a time.
 const PAGE: i64 = 500;
 
@@ -28,6 +36,8 @@ pub struct Evidence {
     issuer: Issuer,
     seal: Seal,
     stage: Stage,
+    /// Who takes it, as the log will say.
+    entry: Entry,
     /// The lowest position of the log that was handed out.
     lowest: i64,
 }
@@ -43,14 +53,15 @@ enum Stage {
 
 impl Issuer {
     /// The evidence of what was declared, with the entries of the log since `from` that concern the tenant.
-    #[must_use]
-    pub fn evidence(&self, declared: Declared, from: Ts) -> Evidence {
-        Evidence {
+    pub fn evidence(&self, hand: Hand<'_>, declared: Declared, from: Ts) -> Result<Evidence> {
+        let about = Subject { tenant: declared.whose.tenant(), kind: RESOURCE, id: "" };
+        Ok(Evidence {
             issuer: self.clone(),
             seal: Seal::default(),
+            entry: self.entry_by(hand, ACTION, about, Map::new())?,
             stage: Stage::Incident(Box::new(declared), from),
             lowest: i64::MAX,
-        }
+        })
     }
 }
 
@@ -116,9 +127,15 @@ impl Evidence {
         Ok(self.seal.add(page.iter().map(line)))
     }
 
+    /// A signature alone would prove nothing once its key was stolen: the digest stands in the log too, which
+    /// nobody who has the key can write.
     async fn end(&mut self) -> Result<String> {
         let issuer = &self.issuer.0;
-        let sealed = self.seal.sealed(&issuer.settings.issuer, issuer.environment.now());
+        let now = issuer.environment.now();
+        let sealed = self.seal.sealed(&issuer.settings.issuer, now);
+        let entry =
+            Entry { at: now, resource_id: Some(sealed.sha256.clone()), ..self.entry.clone() };
+        issuer.store.record(entry).await?;
         let signers = self.issuer.signers(issuer.store.keys_version()).await?;
         let statement = signers.access(EVIDENCE_TYPE, &sealed)?;
         Ok(format!("{}\n", json!({ "kind": "end", "statement": statement })))
@@ -162,11 +179,22 @@ impl Seal {
     }
 }
 
-/// Whether an evidence file is whole, and signed by a key of this deployment; what its end says, or `None`.
-pub async fn verify_evidence(store: &Store, text: &str) -> Result<Option<Sealed>> {
+/// What an evidence file is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// Whole, signed by a key of this deployment, and known to its log.
+    Whole(Sealed),
+    /// Whole and signed, but the log knows nothing of it: the key was another's, or the log is of an earlier time.
+    NotInTheLog,
+    /// Changed, cut, or signed by nobody of this deployment.
+    Nothing,
+}
+
+/// What this evidence file is worth.
+pub async fn verify_evidence(store: &Store, text: &str) -> Result<Worth> {
     let keys = store.list_keys().await?.into_iter().map(|key| key.public).collect();
     let keys = KeySet::new(&Jwks { keys }).map_err(|_| Error::Broken)?;
-    let Some((body, end)) = text.trim_end().rsplit_once('\n') else { return Ok(None) };
+    let Some((body, end)) = text.trim_end().rsplit_once('\n') else { return Ok(Worth::Nothing) };
     let end = serde_json::from_str::<Value>(end).unwrap_or_default();
     let statement = end.get("statement").and_then(Value::as_str).unwrap_or_default();
     let signed = jws::verify(statement, EVIDENCE_TYPE, &keys, &[Algorithm::Es256]).ok();
@@ -175,7 +203,18 @@ pub async fn verify_evidence(store: &Store, text: &str) -> Result<Option<Sealed>
     digest.update(body.as_bytes());
     digest.update(b"\n");
     let found = hex(&digest.finish());
-    Ok(sealed.filter(|sealed| sealed.sha256 == found))
+    let Some(sealed) = sealed.filter(|sealed| sealed.sha256 == found) else {
+        return Ok(Worth::Nothing);
+    };
+    let known = Filter {
+        action: Some(ACTION.to_owned()),
+        resource_type: Some(RESOURCE.to_owned()),
+        resource_id: Some(found),
+        limit: Some(1),
+        ..Filter::default()
+    };
+    let is_known = !store.list_audit(&known).await?.is_empty();
+    Ok(if is_known { Worth::Whole(sealed) } else { Worth::NotInTheLog })
 }
 
 fn beginning(issuer: &str, declared: &Declared, from: Ts) -> Value {

@@ -11,7 +11,12 @@ use std::{
 
 use clap::Args;
 use procura_domain::Access;
-use procura_issuer::{Issuer, evidence::verify_evidence, hand::Hand, incident::Whose};
+use procura_issuer::{
+    Issuer,
+    evidence::{Worth, verify_evidence},
+    hand::Hand,
+    incident::Whose,
+};
 
 use crate::{
     audit::keep_checkpoint,
@@ -100,7 +105,8 @@ async fn close(issuer: &Issuer, declare: &Declare, data: &Path) -> Result<(), Fa
     };
     let checkpoint = declared.checkpoint.clone();
     let from = declared.at.plus_secs(-i64::from(declare.days).saturating_mul(DAY_SECS));
-    let mut evidence = issuer.evidence(declared, from);
+    let evidence = issuer.evidence(Hand::CommandLine, declared, from);
+    let mut evidence = evidence.map_err(|error| undone(&error))?;
     while let Some(piece) = evidence.next().await.map_err(|error| undone(&error))? {
         file.write_all(piece.as_bytes()).map_err(|error| undone(&error))?;
     }
@@ -118,10 +124,15 @@ fn new_file(path: &Path) -> std::io::Result<File> {
 async fn look(issuer: &Issuer, path: &Path) -> Result<(), Failure> {
     let about = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| Failure::of(&about, error))?;
-    let sealed = verify_evidence(issuer.store(), &text).await;
-    let sealed = sealed.map_err(|error| Failure::of("database", error))?;
-    let sealed =
-        sealed.ok_or_else(|| Failure::of(&about, "it is not whole, or not of this deployment"))?;
-    println!("{about} is whole: {} lines under one signature.", sealed.lines);
-    Ok(())
+    let worth = verify_evidence(issuer.store(), &text).await;
+    match worth.map_err(|error| Failure::of("database", error))? {
+        Worth::Whole(sealed) => {
+            println!("{about} is whole: {} lines under one signature.", sealed.lines);
+            Ok(())
+        }
+        Worth::NotInTheLog => {
+            Err(Failure::of(&about, "it is signed, but the audit log does not know it"))
+        }
+        Worth::Nothing => Err(Failure::of(&about, "it is not whole, or not of this deployment")),
+    }
 }

@@ -275,6 +275,8 @@ pub struct Filter {
     pub action: Option<String>,
     /// This kind of thing.
     pub resource_type: Option<String>,
+    /// This one thing.
+    pub resource_id: Option<String>,
     /// Not before.
     pub from: Option<Ts>,
     /// Before.
@@ -323,6 +325,7 @@ impl Filter {
         and("result = ?", word(&self.result));
         and("action = ?", word(&self.action));
         and("resource_type = ?", word(&self.resource_type));
+        and("resource_id = ?", word(&self.resource_id));
         and("at >= ?", at(self.from));
         and("at < ?", at(self.to));
         if self.is_by_others {

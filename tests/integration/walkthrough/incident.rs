@@ -169,6 +169,16 @@ async fn the_evidence_comes_with_the_answer_where_it_is_asked_for() {
     assert!(!house.is_alive(&token).await && !answer.text.contains(&token));
     let file = house.data().join("evidence.jsonl");
     fs::write(&file, &answer.text).expect("written");
-    let whole = verify(&house, file.to_str().expect("a path"));
+    let path = file.to_str().expect("a path");
+    let whole = verify(&house, path);
     assert!(whole.status.success(), "{whole:?}");
+    let taken = root.get("/api/audit-logs?action=incident.evidence").await.expect(200).json();
+    assert_eq!(
+        (taken.as_array().map(Vec::len), &taken[0]["actor_user_id"]),
+        (Some(1), &json!(house.user(ROOT)))
+    );
+    // Whoever has stolen the key can sign, and cannot write into the log: as in a house with the same keys.
+    let same_keys = House::on_a_file();
+    let refused = verify(&same_keys, path);
+    assert!(refused.refused().contains("the audit log does not know it"), "{refused:?}");
 }

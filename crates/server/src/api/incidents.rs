@@ -83,7 +83,7 @@ pub async fn declare(
     let declared = app.issuer().declare_incident(Hand::Person(&call), whose, mode).await?;
     let Some(days) = asked.evidence_days else { return Ok(Json(told(&declared)).into_response()) };
     let from = declared.at.plus_secs(-days.saturating_mul(DAY_SECS));
-    Ok(file(app.issuer().evidence(declared, from)))
+    Ok(file(app.issuer().evidence(Hand::Person(&call), declared, from)?))
 }
 
 /// Each piece is read when the one before is on its way. Where one cannot be, the file stays without its end.
