@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{ADA, PAT, SAM, TOM};
-use crate::protocol::relying_party::ask;
+use crate::protocol::relying_party::{SCOPE, ask, house_of_openid, refresh, tokens};
 
 const POLICIES: &str = "/api/policies";
 const HOLDS: &str = "/api/tenants/policies";
@@ -261,6 +261,40 @@ async fn logins_that_last_longer_than_is_allowed_now_are_over_or_shorter() {
     assert!(again.expect(200).json()["revoked"].is_null());
     let log = tom.get("/api/audit-logs?action=policy.apply").await.expect(200).json();
     assert_eq!(log.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_comes_back_without_the_person_ends_with_the_login() {
+    const OFFLINE: &[(&str, &str)] = &[("scope", SCOPE), ("prompt", "consent")];
+    let house = house_of_openid().await;
+    let tom = house.log_in(TOM).await;
+    let offline = async |email: &str| {
+        let given = tokens(&house, &house.visitor(), OFFLINE, email).await;
+        let sid = procura_tests::claims(&given.string("access_token"))["sid"].clone();
+        (given.string("refresh_token"), sid.as_str().unwrap().to_owned())
+    };
+    let (old, young) = (offline(PAT).await, offline(SAM).await);
+    let over = async |sid: &str| {
+        let run_out = format!(
+            "UPDATE sessions SET auth_time = auth_time - 4000000000, \
+             expires_at = auth_time - 1000000 WHERE id = '{sid}'"
+        );
+        ask(&house, run_out).await;
+    };
+    // The login may have run out: what came from it goes on until a policy says otherwise.
+    over(&old.1).await;
+    let goes_on = refresh(&house, &old.0).await.expect(200).string("refresh_token");
+    let policy = written(&tom, "An hour", json!({ "session_max_secs": 3600 })).await;
+    tom.put_bare(&at("northwind", &policy)).await.expect(200);
+    refresh(&house, &goes_on).await.oauth_error(400, "invalid_grant");
+    let next = refresh(&house, &young.0).await.expect(200).string("refresh_token");
+    // Nobody has to apply anything when the hour of the younger one is over.
+    over(&young.1).await;
+    let refused = refresh(&house, &next).await;
+    refused.oauth_error(400, "invalid_grant");
+    let id = refused.request_id();
+    let reason = format!("SELECT reason FROM audit WHERE request_id = '{id}'");
+    assert_eq!(ask(&house, reason).await, ["policy_session_over"]);
 }
 
 #[tokio::test]
