@@ -124,6 +124,16 @@ impl Caller {
         self.switch_access()
     }
 
+    /// Say which login policies hold in the caller's own tenant. The operator has no hand in it here.
+    pub fn set_login_policies(&self) -> Result<Permit, Denied> {
+        self.switch_access()
+    }
+
+    /// Write login policies of the caller's own tenant: for itself, or for its customers.
+    pub fn write_login_policies(&self) -> Result<Permit, Denied> {
+        self.switch_access().or_else(|_| self.represent_partner())
+    }
+
     /// Speak for the own tenant as a partner: request, provision, assign.
     pub fn represent_partner(&self) -> Result<Permit, Denied> {
         if self.is(UserRole::PartnerAdmin) {

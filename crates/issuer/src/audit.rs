@@ -14,7 +14,7 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 27] = [
+const RESERVED: [&str; 28] = [
     "access_request.",
     "audit.",
     "authorization.",
@@ -35,6 +35,7 @@ const RESERVED: [&str; 27] = [
     "limits.",
     "login",
     "partner_access.",
+    "policy.",
     "relationship.",
     "resource_server.",
     "strangers.",

@@ -146,7 +146,7 @@ impl Issuer {
     }
 
     /// The exchange that the person would make now, with the newest login.
-    async fn imagined(
+    pub(crate) async fn imagined(
         &self,
         tx: &mut Tx,
         question: &Question,

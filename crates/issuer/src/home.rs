@@ -17,6 +17,7 @@ use crate::{
     authorize::Pending,
     dpop::ProvenKey,
     login::{OPERATOR_BY_UPSTREAM, is_operator_from_elsewhere},
+    login_rules::Demand,
     mint::Home,
     requested::{IDENTITY_SCOPES, Requested},
 };
@@ -82,7 +83,10 @@ impl Issuer {
         if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
             return Ok(Err("home_tenant_inactive"));
         }
-        Ok(Ok(user))
+        match Demand::of(tx, &user).await?.lack_of(session, now) {
+            Some(lack) => Ok(Err(lack.reason)),
+            None => Ok(Ok(user)),
+        }
     }
 
     /// Signs the tokens and writes down what was given. It counts when the transaction is committed.

@@ -10,6 +10,7 @@ use crate::{
     Error, Issuer, Result, Via,
     environment::fingerprint,
     first_admin::{Open, Stay},
+    login_rules::Demand,
     mail::Draft,
     passwords,
 };
@@ -29,6 +30,7 @@ pub(crate) struct Invitation<'a> {
 impl Issuer {
     /// Accepts an invitation: sets the password and lets the person in. It works once. A first admin who is
     /// asked about partners says what becomes of their access: `Invalid("partner_access")` without.
+    /// `Invalid("password_length")` where the tenant's policies ask for a longer password.
     pub async fn accept_invitation(
         &self,
         token: &str,
@@ -51,6 +53,9 @@ impl Issuer {
         let user = tx.find_user_anywhere(invited).await?.ok_or(Error::NotFound)?;
         if user.status != UserStatus::Invited {
             return Err(Error::NotFound);
+        }
+        if !Demand::of(&mut tx, &user).await?.admits_password_of(length) {
+            return Err(Error::Invalid("password_length"));
         }
         tx.update_password(user.tenant, user.id, &hash).await?;
         tx.audit(self.entry_of_invited((&user, via), "invitation.accept")?);

@@ -10,13 +10,18 @@ use procura_domain::{TenantStatus, UserRole};
 use procura_store::{
     Tx,
     audit::Entry,
+    policies,
     sessions::Session,
     users::{User, UserStatus},
 };
 use procura_token::{AuditId, SessionId, TenantId, Ts};
 
 use crate::{
-    Error, Issuer, Result, Via, environment::fingerprint, identity_providers::is_alone, passwords,
+    Error, Issuer, Result, Via,
+    environment::fingerprint,
+    identity_providers::is_alone,
+    login_rules::{Demand, Lack},
+    passwords,
 };
 
 /// Why somebody's login by an identity provider does not count: for the audit log.
@@ -86,6 +91,8 @@ pub(crate) struct How {
     pub amr: Vec<String>,
     /// Through which identity provider.
     pub idp: String,
+    /// How long the login lasts at most.
+    pub life_secs: i64,
 }
 
 /// One spelling for each login name: trimmed, lower case. `None` where it cannot be a name.
@@ -155,21 +162,24 @@ impl Issuer {
         let now = tx.now();
         // Between the check above and this transaction the person may have been shut out.
         let current = tx.find_user(user.tenant, user.id).await?;
-        let reason = match current {
+        let demand = Demand::of(&mut tx, current.as_ref().unwrap_or(user)).await?;
+        let lack = match current {
             Some(current)
                 if may_log_in(&current, now) && is_active(&mut tx, user.tenant).await? =>
             {
                 let is_off = are_passwords_off(&mut tx, &current).await?;
-                is_off.then_some("password_login_off")
+                let off = is_off.then_some(Lack::from("password_login_off"));
+                off.or_else(|| demand.lack(ACR_PASSWORD, IDP_LOCAL))
             }
-            _ => Some("user_inactive"),
+            _ => Some("user_inactive".into()),
         };
-        if let Some(reason) = reason {
+        if let Some(lack) = lack {
             drop(tx);
-            self.note_login(Some(user), reason, via).await?;
+            self.note_login(Some(user), lack, via).await?;
             return Err(Error::Unauthenticated);
         }
         let how = How {
+            life_secs: demand.life_secs(self.0.settings.session_ttl_secs),
             auth_time: now,
             acr: ACR_PASSWORD.to_owned(),
             amr: vec!["pwd".to_owned()],
@@ -210,7 +220,7 @@ impl Issuer {
             acr: how.acr,
             amr: how.amr,
             idp: how.idp,
-            expires_at: now.plus_secs(self.0.settings.session_ttl_secs),
+            expires_at: now.plus_secs(how.life_secs),
             ended_at: None,
         };
         let cookie = self.0.environment.secret()?;
@@ -228,14 +238,26 @@ impl Issuer {
         let session = self.0.store.find_session_by_cookie(&fingerprint(cookie)).await?;
         let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
         let user = self.0.store.find_user(session.tenant, session.user).await?;
-        Ok(user.filter(|user| user.status == UserStatus::Active).map(|_| session))
+        let Some(user) = user.filter(|user| user.status == UserStatus::Active) else {
+            return Ok(None);
+        };
+        // Whoever is somebody else than at the login may be bound by more.
+        let applied = self.0.store.list_applied(session.tenant).await?;
+        let rules = policies::demands(&applied, &user.roles);
+        Ok(rules.unmet_by(&session.acr, &session.idp).is_none().then_some(session))
     }
 
-    async fn note_login(&self, user: Option<&User>, reason: &'static str, via: &Via) -> Result<()> {
-        self.0.meters.login(reason);
+    async fn note_login(
+        &self,
+        user: Option<&User>,
+        lack: impl Into<Lack>,
+        via: &Via,
+    ) -> Result<()> {
+        let lack = lack.into();
+        self.0.meters.login(lack.reason);
         self.admit_failure(via)?;
-        let entry = self.login_entry(user, "refused", Some(reason), via)?;
-        Ok(self.0.store.record(entry).await?)
+        let entry = self.login_entry(user, "refused", Some(lack.reason), via)?;
+        Ok(self.0.store.record(lack.named_in(entry)).await?)
     }
 
     pub(crate) fn login_entry(

@@ -1,4 +1,4 @@
-//! A partner sets a customer up: tenant, relationship and first admin in one transaction.
+//! A partner sets a customer up: tenant, relationship, policies and first admin in one transaction.
 
 use procura_domain::{
     Access, Relationship, RelationshipKind, RelationshipRole, StandardClaims, TenantStatus,
@@ -130,6 +130,7 @@ impl Issuer {
         tx.insert_invitation(&fingerprint(invitation), admin.id, expires_at).await?;
         tx.insert_relationship(relationship, None).await?;
         self.begin_history(&mut tx, call, ("tenant.provision", None), relationship).await?;
+        self.apply_to_new_customer(&mut tx, call, relationship).await?;
         Ok(tx)
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         How, LoggedIn, OPERATOR_BY_UPSTREAM, is_active, is_operator_from_elsewhere, may_log_in,
         normalise_email,
     },
+    login_rules::{Demand, Lack},
     upstream_calls::Asked,
 };
 
@@ -54,6 +55,8 @@ pub enum NotLoggedIn {
     NotAdmitted,
     /// The login there is older than the application allows.
     NotFresh,
+    /// The login there is weaker, or another one, than the person's tenant demands.
+    NotEnough,
 }
 
 /// A refusal: for the page, and for the audit log.
@@ -217,7 +220,7 @@ impl Issuer {
         let found = self.0.store.find_provider(id).await?.ok_or(Error::NotFound)?;
         let outcome = match self.hear_out(&found, (state, brought)).await? {
             Ok(token) => self.let_in((&found, &token), &shown.pending, before, via).await?,
-            Err(refused) => Err((None, refused)),
+            Err((why, reason)) => Err((None, (why, reason.into()))),
         };
         let outcome = match outcome {
             Ok(logged_in) => Ok(logged_in),
@@ -295,8 +298,8 @@ impl Issuer {
         pending: &Pending,
         before: Option<&Session>,
         via: &Via,
-    ) -> Result<Result<LoggedIn, (Option<User>, Refused)>> {
-        let refuse = |user, why, reason| Ok(Err((user, (why, reason))));
+    ) -> Result<Result<LoggedIn, (Option<User>, (NotLoggedIn, Lack))>> {
+        let refuse = |user, why, reason: &'static str| Ok(Err((user, (why, reason.into()))));
         let mut tx = self.0.store.begin(self.0.environment.now()).await?;
         let now = tx.now();
         // Between the answer and this transaction it may have been switched off, or changed.
@@ -319,12 +322,18 @@ impl Issuer {
         if pending.login_since.is_some_and(|since| auth_time < since) {
             return refuse(Some(user), NotLoggedIn::NotFresh, "upstream_login_too_old");
         }
+        let acr = provider.settings.acr_of(token.acr.as_deref(), &token.amr).to_owned();
+        let demand = Demand::of(&mut tx, &user).await?;
+        if let Some(lack) = demand.lack(&acr, &provider.idp) {
+            return Ok(Err((Some(user), (NotLoggedIn::NotEnough, lack))));
+        }
         if is_new {
             self.link_by_email(&mut tx, (provider, token), &user, via).await?;
         }
         let how = How {
+            life_secs: demand.life_secs(self.0.settings.session_ttl_secs),
             auth_time,
-            acr: provider.settings.acr_of(token.acr.as_deref(), &token.amr).to_owned(),
+            acr,
             amr: known_amr(&token.amr),
             idp: provider.idp.clone(),
         };
@@ -366,12 +375,14 @@ impl Issuer {
         &self,
         provider: &Provider,
         user: Option<&User>,
-        (why, reason): Refused,
+        (why, lack): (NotLoggedIn, impl Into<Lack>),
         via: &Via,
     ) -> Result<NotLoggedIn> {
-        self.0.meters.login(reason);
+        let lack = lack.into();
+        self.0.meters.login(lack.reason);
         self.admit_failure(via)?;
-        let entry = self.login_entry(user, "refused", Some(reason), via)?;
+        let entry = self.login_entry(user, "refused", Some(lack.reason), via)?;
+        let entry = lack.named_in(entry);
         let entry = Entry { target_tenant_id: Some(provider.tenant), ..entry };
         self.0.store.record(about(entry, subject(provider))).await?;
         Ok(why)

@@ -11,7 +11,7 @@ use crate::{
     explain_command,
     failure::Failure,
     identity_provider_commands as providers, incident_commands as incidents,
-    initial_token_commands as initial_tokens, key_commands as keys,
+    initial_token_commands as initial_tokens, key_commands as keys, policy_commands as policies,
     resource_server_commands as servers, seed,
     start::{self, First},
 };
@@ -50,6 +50,9 @@ enum Command {
     /// Look after identity providers: by which logins of their own people of a tenant come in.
     #[command(subcommand)]
     IdentityProvider(providers::Command),
+    /// Look after login policies: what tenants demand of their people's logins.
+    #[command(subcommand)]
+    Policy(policies::Command),
     /// Say why somebody may act in a tenant or may not, or what a token is worth.
     Explain(explain_command::Explain),
     /// Close all relationships of a partner or a tenant at once, and keep the evidence.
@@ -179,6 +182,7 @@ pub fn run() -> Result<(), Failure> {
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),
+        Command::Policy(command) => policies::run(&command),
         Command::Explain(command) => explain_command::run(&command),
         Command::Incident(command) => incidents::declare(&command),
         Command::Import(import) => seed::import(&import),

@@ -28,6 +28,7 @@ mod metrics;
 mod oauth;
 mod openapi;
 mod outbound;
+mod policy_commands;
 mod proxies;
 mod pulse;
 mod rate_limits;

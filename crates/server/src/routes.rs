@@ -35,6 +35,7 @@ fn table(does_register: bool) -> Routes {
         .merge(tenant_routes())
         .merge(client_routes())
         .merge(identity_provider_routes())
+        .merge(policy_routes())
         .merge(review_routes())
         .merge(caller_routes())
         .merge(audit_routes())
@@ -380,6 +381,32 @@ fn identity_provider_routes() -> Routes {
         .route(
             "/api/identity-providers/{id}/links/{user}",
             delete(providers::remove_link).is(&providers::REMOVE_LINK),
+        )
+}
+
+fn policy_routes() -> Routes {
+    use api::policies;
+    Routes::about("Login policies")
+        .route(
+            "/api/policies",
+            get(policies::list).is(&policies::LIST).post(policies::add).is(&policies::ADD),
+        )
+        .route(
+            "/api/policies/{id}",
+            get(policies::find)
+                .is(&policies::FIND)
+                .put(policies::update)
+                .is(&policies::UPDATE)
+                .delete(policies::delete)
+                .is(&policies::DELETE),
+        )
+        .route("/api/tenants/policies", get(policies::holds).is(&policies::HOLDS))
+        .route(
+            "/api/tenants/{tenant}/policies/{policy}",
+            put(policies::apply)
+                .is(&policies::APPLY)
+                .delete(policies::remove)
+                .is(&policies::REMOVE),
         )
 }
 

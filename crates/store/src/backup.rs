@@ -111,6 +111,17 @@ pub const TABLES: &[Table] = &[
         ..table("break_glass_codes", "tenant_id number# code_hash created_at# used_at#")
     },
     table("relationship_reviews", "relationship_id due_at#"),
+    table(
+        "login_policies",
+        "id tenant_id name rules for_new_customers# version# created_at# changed_at#",
+    ),
+    Table {
+        key_columns: 2,
+        ..table(
+            "applied_policies",
+            "tenant_id policy_id owner_id name rules version# origin applied_at# applied_by kept_at# kept_by",
+        )
+    },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

@@ -23,6 +23,7 @@ pub mod logout;
 pub mod meters;
 mod notices;
 pub mod patience;
+pub mod policies;
 mod postgres;
 pub mod pushed;
 pub mod refresh;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::Registration;
+use procura_domain::{LoginRules, Registration, login_policy::Standing};
 use procura_token::{ClientId, SessionId, TenantId, Ts, UserId};
 
 use crate::{
@@ -160,6 +160,88 @@ impl Tx {
             }
         }
         Ok((alive, delegations))
+    }
+
+    /// Ends all logins of people of a tenant who stand so to its policies, where they lack what is demanded
+    /// now, with what runs from them; lets the others last no longer than is allowed now. Answers those that
+    /// it ended, and how many running delegations that ended.
+    pub async fn end_sessions_against(
+        &mut self,
+        tenant: TenantId,
+        standing: Standing,
+        rules: &LoginRules,
+    ) -> Result<(Vec<SessionId>, u64)> {
+        // A login that has run out counts as long as refresh tokens go on from it. Nothing is demanded
+        // where a list is empty. An unknown context is in no list.
+        const END: &str = "UPDATE sessions SET ended_at = $2 WHERE tenant_id = $1 \
+                           AND ended_at IS NULL AND (expires_at > $2 OR EXISTS (SELECT 1 \
+                           FROM refresh_families f WHERE f.session_id = sessions.id \
+                           AND f.ended_at IS NULL)) AND (auth_time <= $6 \
+                           OR ($4 <> '' AND $4 NOT LIKE '% ' || acr || ' %') \
+                           OR ($5 <> '' AND $5 NOT LIKE '% ' || idp || ' %')) \
+                           AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
+                           THEN 'operator' WHEN ' ' || u.roles || ' ' LIKE '% tenant-admin %' \
+                           THEN 'admin' ELSE 'member' END FROM users u \
+                           WHERE u.id = sessions.user_id) = $3 RETURNING id";
+        const SHORTEN: &str = "UPDATE sessions SET expires_at = auth_time + $4 \
+                               WHERE tenant_id = $1 AND ended_at IS NULL AND expires_at > $2 \
+                               AND expires_at > auth_time + $4 \
+                               AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
+                               THEN 'operator' WHEN ' ' || u.roles || ' ' LIKE '% tenant-admin %' \
+                               THEN 'admin' ELSE 'member' END FROM users u \
+                               WHERE u.id = sessions.user_id) = $3";
+        let listed = |words: Vec<&str>| format!(" {} ", words.join(" "));
+        let strong = rules.strong_enough();
+        let strong = strong.map(|all| listed(all.iter().map(|one| one.as_str()).collect()));
+        let providers = rules.identity_providers.as_ref();
+        // Logins that nobody could have are in no list either.
+        let providers = providers.map(|all| listed(all.iter().map(String::as_str).collect()));
+        let (now, longest) = (self.now(), rules.session_max_secs);
+        let too_old = longest.map_or(Ts(-1), |secs| now.plus_secs(-secs));
+        let rows = query(END)
+            .bind(tenant.to_string())
+            .bind(now.0)
+            .bind(standing.as_str())
+            .bind(strong.unwrap_or_default())
+            .bind(providers.unwrap_or_default())
+            .bind(too_old.0)
+            .fetch_all(self.connection())
+            .await?;
+        let ended = rows.iter().map(|row| row.parsed("id")).collect::<Result<Vec<_>>>()?;
+        if let Some(secs) = longest {
+            query(SHORTEN)
+                .bind(tenant.to_string())
+                .bind(now.0)
+                .bind(standing.as_str())
+                .bind(Ts::from_secs(secs).0)
+                .execute(self.connection())
+                .await?;
+        }
+        let delegations = if ended.is_empty() { 0 } else { self.end_what_ended(tenant).await? };
+        Ok((ended, delegations))
+    }
+
+    /// Ends what runs from the logins of a tenant that this transaction has ended.
+    async fn end_what_ended(&mut self, tenant: TenantId) -> Result<u64> {
+        const TOLD: &str = "SELECT c.id AS client_id, c.registration, s.id AS session_id, s.user_id \
+                            FROM session_clients t JOIN sessions s ON s.id = t.session_id \
+                            JOIN clients c ON c.id = t.client_id \
+                            WHERE s.tenant_id = $1 AND s.ended_at = $2 AND c.status = 'active'";
+        const FAMILIES: &str = "UPDATE refresh_families SET ended_at = $2 WHERE ended_at IS NULL \
+                                AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $1 \
+                                AND ended_at = $2)";
+        const DELEGATIONS: &str = "UPDATE delegations SET ended_at = $2 WHERE ended_at IS NULL \
+                                   AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $1 \
+                                   AND ended_at = $2) RETURNING ends_at";
+        let (now, id) = (self.now(), tenant.to_string());
+        let told = query(TOLD).bind(&id).bind(now.0).fetch_all(self.connection()).await?;
+        self.note_all(&told).await?;
+        query(FAMILIES).bind(&id).bind(now.0).execute(self.connection()).await?;
+        let mut running = 0;
+        for row in query(DELEGATIONS).bind(&id).bind(now.0).fetch_all(self.connection()).await? {
+            running += u64::from(row.ts("ends_at")? > now);
+        }
+        Ok(running)
     }
 
     async fn note_all(&mut self, told: &[Row]) -> Result<()> {

@@ -20,7 +20,7 @@ pub use foreign::ForeignKeys;
 pub use id_token::IdToken;
 pub use ids::{
     AccessRequestId, AuditId, ClientId, DelegatedPrincipalId, DelegationId, InitialTokenId,
-    InteractionId, KeyId, ProviderId, RelationshipId, SessionId, TenantId, UserId,
+    InteractionId, KeyId, PolicyId, ProviderId, RelationshipId, SessionId, TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::{Rejection, Shown};

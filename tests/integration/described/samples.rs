@@ -27,6 +27,7 @@ pub fn complete(path: &str, world: &World) -> String {
         _ if path.starts_with("/api/resource-servers/") => "server",
         _ if path.starts_with("/api/identity-providers/") => "provider",
         _ if path.starts_with("/api/initial-access-tokens/") => "token",
+        _ if path.starts_with("/api/policies/") => "policy",
         _ => "client",
     };
     let thing = world.things.get(thing).map_or("", String::as_str);
@@ -34,6 +35,7 @@ pub fn complete(path: &str, world: &World) -> String {
         .replace("{trusted}", "msp")
         .replace("{user}", &world.things["user"])
         .replace("{client}", &world.things["client"])
+        .replace("{policy}", &world.things["policy"])
         .replace("{id}", thing)
 }
 
@@ -78,6 +80,10 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "addIdentityLink" => {
             json!({ "subject": format!("s-{number}"), "user_id": world.things["user"] })
         }
+        "addPolicy" => {
+            json!({ "name": format!("Other {number}"), "rules": { "session_max_secs": 86_400 } })
+        }
+        "updatePolicy" => json!({ "name": "Canary-9f", "rules": { "password_min_length": 14 } }),
         "makeInitialAccessToken" => {
             json!({ "name": "Canary-9f", "tenant_id": world.things["tenant"] })
         }
@@ -136,7 +142,23 @@ pub async fn prepare(name: &str, world: &mut World) {
             world.ada.step(&path).await.expect(200);
         }
         "endDelegationIn" | "endDelegationOf" => world.enter().await,
+        "deletePolicy" | "applyPolicy" | "removePolicy" => a_policy(world, name).await,
         _ => {}
+    }
+}
+
+/// One that is there, and holds where it is to be removed.
+async fn a_policy(world: &mut World, name: &str) {
+    let id = world.things["policy"].clone();
+    if world.ada.get(&format!("/api/policies/{id}")).await.status == 404 {
+        world.write_policy().await;
+    }
+    let path =
+        format!("/api/tenants/{}/policies/{}", world.things["tenant"], world.things["policy"]);
+    if name == "removePolicy" {
+        world.ada.put_bare(&path).await.expect(200);
+    } else {
+        world.ada.delete(&path).await;
     }
 }
 

@@ -215,7 +215,15 @@ impl World {
         for (thing, prefix) in [("request", "req_"), ("token", "itk_"), ("delegation", "dlg_")] {
             self.keep(thing, format!("{prefix}{:032x}", 1));
         }
+        self.write_policy().await;
         self.arrive("active").await;
+    }
+
+    /// A policy of the customer's that holds nowhere.
+    pub async fn write_policy(&mut self) {
+        let new = json!({ "name": "Canary-9f", "rules": { "session_max_secs": 86_400 } });
+        let made = self.ada.post("/api/policies", &new).await;
+        self.keep("policy", made.expect(201).string("id"));
     }
 
     pub fn keep(&mut self, thing: &'static str, id: String) {
@@ -231,7 +239,7 @@ impl World {
     /// The ids of the customer's that must stay with it.
     pub fn secrets(&self) -> Vec<String> {
         let mut all = vec![CANARY.to_owned(), WHY.to_owned(), self.code.to_lowercase()];
-        let ids = ["user", "provider", "tenant", "kept", "relationship"];
+        let ids = ["user", "provider", "tenant", "kept", "relationship", "policy"];
         all.extend(ids.map(|name| self.things[name].clone()));
         all
     }

@@ -10,6 +10,7 @@ mod leases;
 mod notices;
 mod once;
 mod opening;
+mod policies;
 mod refreshed;
 mod reviewed;
 mod schema;

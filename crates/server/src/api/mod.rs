@@ -15,6 +15,7 @@ pub mod initial_tokens;
 pub mod input;
 pub mod me;
 pub mod paging;
+pub mod policies;
 pub mod previews;
 pub mod problem;
 pub mod relationships;

@@ -133,6 +133,7 @@ async fn try_submit(
             return Ok(page::render(StatusCode::OK, &done, None));
         }
         Err(Error::Invalid("partner_access")) => "Say what shall become of your partner's access.",
+        Err(Error::Invalid("password_length")) => "Your organisation asks for a longer password.",
         Err(Error::Invalid(_)) => {
             "Take another password: at least twelve characters, and not more than 256."
         }

@@ -162,6 +162,11 @@ async fn failed(app: &App, at: (&Shown, &str), why: NotLoggedIn) -> Result<Respo
             "The application wants you to log in anew, and your organisation's login did not ask \
              you. Log out there first, then try again.",
         ),
+        NotLoggedIn::NotEnough => (
+            StatusCode::UNAUTHORIZED,
+            "Your organisation asks for a stronger login, or another one. Log in there with a second \
+             factor if you can, or ask the people who run your organisation's accounts.",
+        ),
     };
     let said = Said { message: Some(message), ..Said::default() };
     let mut response = login_page(app, status, at, said).await?;

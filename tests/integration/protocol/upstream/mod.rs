@@ -6,6 +6,7 @@ mod company;
 mod journeys;
 mod kept;
 mod linking;
+mod policies;
 mod provider;
 
 use procura_tests::{Answer, House, HouseOptions, Person, Visitor, form};
