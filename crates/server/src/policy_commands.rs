@@ -77,12 +77,12 @@ async fn carry_out(issuer: &Issuer, command: &Command, json: bool) -> Result<(),
             let held = store.list_applied(tenant).await.map_err(failed)?;
             let line =
                 |one: &AppliedPolicy| format!("{}  {}  {}", one.policy, one.origin, one.name);
-            say(json, held.iter().map(applied).collect(), held.iter().map(line));
+            say(json, &held.iter().map(applied).collect(), held.iter().map(line));
         }
         Command::List(_) => {
             let all = store.list_all_policies().await.map_err(failed)?;
             let line = |one: &LoginPolicy| format!("{}  {}  {}", one.id, one.tenant, one.name);
-            say(json, all.iter().map(shown).collect(), all.iter().map(line));
+            say(json, &all.iter().map(shown).collect(), all.iter().map(line));
         }
         Command::Show(one) => {
             let found = store.find_any_policy(one.policy).await.map_err(failed)?;
@@ -94,20 +94,20 @@ async fn carry_out(issuer: &Issuer, command: &Command, json: bool) -> Result<(),
                 other => format!("{name}: {other}"),
             };
             let lines: Vec<_> = shown.as_object().into_iter().flatten().map(line).collect();
-            say(json, shown, lines.into_iter());
+            say(json, &shown, lines.into_iter());
         }
         Command::Remove(Remove { one, tenant: name }) => {
             let tenant = tenant(issuer, name).await?;
             let removed = issuer.remove_policy(Hand::CommandLine, tenant, one.policy).await;
             removed.map_err(refused(one.policy.to_string()))?;
             let line = format!("{} holds in {name} no more.", one.policy);
-            say(json, Value::Null, std::iter::once(line));
+            say(json, &Value::Null, std::iter::once(line));
         }
     }
     Ok(())
 }
 
-fn say(json: bool, value: Value, lines: impl Iterator<Item = String>) {
+fn say(json: bool, value: &Value, lines: impl Iterator<Item = String>) {
     if json {
         println!("{value}");
         return;

@@ -80,10 +80,6 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "addIdentityLink" => {
             json!({ "subject": format!("s-{number}"), "user_id": world.things["user"] })
         }
-        "addPolicy" => {
-            json!({ "name": format!("Other {number}"), "rules": { "session_max_secs": 86_400 } })
-        }
-        "updatePolicy" => json!({ "name": "Canary-9f", "rules": { "password_min_length": 14 } }),
         "makeInitialAccessToken" => {
             json!({ "name": "Canary-9f", "tenant_id": world.things["tenant"] })
         }
@@ -101,10 +97,19 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         | "postUserinfo"
         | "authorizeByPost"
         | "logOutByPost" => return Some(Body::Form(Vec::new())),
-        _ if needs_one => return None,
+        _ if needs_one => return policy(name, number).map(Body::Json),
         _ => return Some(Body::None),
     };
     Some(Body::Json(json))
+}
+
+fn policy(name: &str, number: u32) -> Option<Value> {
+    let rules = json!({ "session_max_secs": 86_400, "password_min_length": 14 });
+    match name {
+        "addPolicy" => Some(json!({ "name": format!("Other {number}"), "rules": rules })),
+        "updatePolicy" => Some(json!({ "name": "Canary-9f", "rules": rules })),
+        _ => None,
+    }
 }
 
 /// Puts what an operation is about into the state in which it is possible.

@@ -367,7 +367,7 @@ async fn the_operator_at_the_machine_lets_a_tenant_in_that_locked_itself_out() {
     let locked = "UPDATE applied_policies SET rules = '{\"identity_providers\":[\"gone/gone\"]}'";
     ask(&house, locked.to_owned()).await;
     may_log_in(&house, TOM).await.expect(401);
-    let (answer, _) = (tom.visitor.visit(tom.visitor.start().0.as_str()).await, ());
+    let answer = tom.visitor.visit(tom.visitor.start().0.as_str()).await;
     assert!(answer.location().starts_with("/login"), "nor by the login of before");
 
     let listed = house.command(&["policy", "list", "--tenant", "northwind"]);
