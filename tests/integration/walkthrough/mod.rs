@@ -27,6 +27,7 @@ mod reviews;
 mod running;
 mod start;
 mod subject_tokens;
+mod transitions;
 mod trust;
 
 use procura_tests::{Answer, Isp};
