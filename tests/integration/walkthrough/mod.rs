@@ -9,6 +9,7 @@ mod asked_each_time;
 mod audit_log;
 mod break_glass;
 mod customer_control;
+mod dates;
 mod explain;
 mod foreseen;
 mod idempotency;
