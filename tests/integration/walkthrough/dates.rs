@@ -160,18 +160,10 @@ async fn turned(house: &House, action: &str) -> Vec<(String, String)> {
     entries.map(|entry| (text(&entry["target_tenant_id"]), text(&entry["at"]))).collect()
 }
 
-#[tokio::test]
-async fn the_calendar_turns_by_itself_and_nothing_before_its_second() {
-    let clock = MovedClock::new();
-    let house = House::on_a_file_with(clock.options());
-    let start = clock.stop();
-    let root = house.log_in(ROOT).await;
-    // Asked a month ago, at this second.
-    let asked = root.get(&format!("{}/history", house.relationship("northwind>globex"))).await;
-    let asked = asked.expect(200).json()[0]["at"].as_str().expect("a time").to_owned();
-    let asked = Ts::parse_rfc3339(&asked).expect("a time").secs();
-    let expires = asked + 1 + 30 * DAY;
-    // Each renews itself a day before its end, one in the last second but two, one in the last but one.
+/// Two relationships renew themselves in the last seconds before this one, another one ends a month after it,
+/// and is to be looked at then.
+async fn set_dates(house: &House, expires: i64) {
+    // A day before its end.
     for (customer, admin, before) in
         [("contoso", "cora@contoso.test", 2), ("fabrikam", "fay@fabrikam.test", 1)]
     {
@@ -186,6 +178,20 @@ async fn the_calendar_turns_by_itself_and_nothing_before_its_second() {
     let review = house.relationship(EDGE).rsplit('/').next().expect("an id").to_owned();
     let due = json!({ "review_due": at(expires) });
     ada.put(&format!("/api/tenants/relationship-review/{review}"), &due).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_calendar_turns_by_itself_and_nothing_before_its_second() {
+    let clock = MovedClock::new();
+    let house = House::on_a_file_with(clock.options());
+    let start = clock.stop();
+    let root = house.log_in(ROOT).await;
+    // Asked a month ago, at this second.
+    let asked = root.get(&format!("{}/history", house.relationship("northwind>globex"))).await;
+    let asked = asked.expect(200).json()[0]["at"].as_str().expect("a time").to_owned();
+    let asked = Ts::parse_rfc3339(&asked).expect("a time").secs();
+    let expires = asked + 1 + 30 * DAY;
+    set_dates(&house, expires).await;
     assert!(start < expires - 2);
 
     let renewed = async |count: usize| {
@@ -212,12 +218,12 @@ async fn the_calendar_turns_by_itself_and_nothing_before_its_second() {
     assert!(turned(&house, "relationship.notice").await.is_empty());
 
     clock.go_to(expires);
-    let expired = eventually("the request expires", async || {
+    let lapsed = eventually("the request expires", async || {
         clock.pass_a_minute();
         let all = turned(&house, "relationship.expire").await;
         (!all.is_empty()).then_some(all)
     });
-    assert_eq!(expired.await, [(tenant("globex"), at(expires))]);
+    assert_eq!(lapsed.await, [(tenant("globex"), at(expires))]);
     assert_eq!(state(&gil, &house.relationship("northwind>globex")).await, "expired");
     assert!(is_due().await);
     assert_eq!(renewed(2).await.len(), 2, "once each");

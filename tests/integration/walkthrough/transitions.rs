@@ -83,7 +83,6 @@ impl Edge {
         match verb {
             "approve" | "approve-less" if is_request => "active".clone_into(&mut after.state),
             "decline" | "withdraw" if is_request => "declined".clone_into(&mut after.state),
-            "approve" => set(&mut after, MORE),
             "decline" | "withdraw" => after.wish = None,
             "suspend" => {
                 "suspended".clone_into(&mut after.state);
@@ -95,7 +94,7 @@ impl Edge {
             }
             "widen" if side == "partner" => after.wish = Some(MORE.to_owned()),
             "extend" if side == "partner" => after.wish = Some(BASE.to_owned()),
-            "widen" => set(&mut after, MORE),
+            "approve" | "widen" => set(&mut after, MORE),
             "extend" => {
                 later.clone_into(&mut after.ends_at);
                 after.wish = None;
