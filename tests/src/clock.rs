@@ -1,5 +1,6 @@
 //! A clock that a test moves while the server runs. The server is the one that everybody gets, and has no door
-//! for this: a small library stands between the process and the system's clocks (`tests/clock/ahead.c`).
+//! for this: on Linux a small library stands between a process that is linked dynamically and the system's clocks
+//! (`tests/clock/ahead.c`).
 
 use std::{
     env, fs,

@@ -2,6 +2,7 @@
 //! person can read. What is refused changes nothing; what is done is one version, one entry of the log, and a
 //! revocation where it takes something away.
 
+use futures_util::future::join_all;
 use procura_tests::{Answer, House, MovedClock, Person, Scratch};
 use procura_token::Ts;
 use reqwest::{Method, header::IF_MATCH};
@@ -324,9 +325,9 @@ impl Stage {
         let mut refused = 0;
         for (verb, cells) in cells {
             let tried = format!("{verb} in {state}");
-            for (who, token, status, code) in &self.others {
-                let about = self.send(token, verb, "*").await.problem(*status, code);
-                assert_eq!(about, None, "{who}: {tried}");
+            let all = self.others.iter().map(|(_, token, ..)| self.send(token, verb, "*"));
+            for (answer, (who, _, status, code)) in join_all(all).await.iter().zip(&self.others) {
+                assert_eq!(answer.problem(*status, code), None, "{who}: {tried}");
                 refused += 1;
             }
             for ((side, person), cell) in SIDES.iter().zip(&self.sides).zip(cells) {
