@@ -15,6 +15,7 @@ mod answer;
 mod authority;
 mod browser;
 mod cable;
+mod clock;
 mod eventually;
 mod house;
 mod isp;
@@ -35,6 +36,7 @@ pub use answer::Answer;
 pub use authority::{Authority, KeyKind};
 pub use browser::{Seen, browse, browse_with_scripts};
 pub use cable::Cable;
+pub use clock::MovedClock;
 pub use eventually::eventually;
 pub use house::{
     Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as, procura_in,

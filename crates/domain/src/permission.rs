@@ -101,6 +101,13 @@ impl Permissions {
         self.0.iter().any(|pattern| matches(pattern, permission))
     }
 
+    /// The narrowest permission or pattern of the set that allows it.
+    #[must_use]
+    pub fn narrowest(&self, permission: &str) -> Option<&str> {
+        let allowing = self.iter().filter(|pattern| matches(pattern, permission));
+        allowing.max_by_key(|pattern| (pattern.len(), !is_pattern(pattern)))
+    }
+
     /// The exact permissions, without the patterns: what "all of it" means where nothing was asked.
     #[must_use]
     pub fn exact(&self) -> Scope {
@@ -187,6 +194,17 @@ mod tests {
         assert!(!set.allows("partner.billing."));
         assert!(!set.allows("partner.billing"));
         assert!(!set.allows("partner.billings"));
+    }
+
+    #[test]
+    fn the_narrowest_of_all_that_allow_it_is_found() {
+        let set: Permissions = "* a.* a.b a.b.*".parse().unwrap();
+        for (permission, narrowest) in
+            [("a.b", "a.b"), ("a.c", "a.*"), ("a.b.c", "a.b.*"), ("b", "*"), ("a.bc", "a.*")]
+        {
+            assert_eq!(set.narrowest(permission), Some(narrowest), "{permission}");
+        }
+        assert_eq!("a.*".parse::<Permissions>().unwrap().narrowest("a."), None);
     }
 
     #[test]

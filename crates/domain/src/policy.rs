@@ -73,6 +73,13 @@ impl Caller {
         self.roles.contains(&role) && is_let
     }
 
+    /// Whether the caller has a role by which anything can be changed at all. Members and support agents have none.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        let changes = |role: &UserRole| !matches!(role, UserRole::Member | UserRole::SupportAgent);
+        self.roles.iter().any(|role| changes(role) && self.is(*role))
+    }
+
     fn permit(side: Side, tenant: TenantId) -> Permit {
         Permit { side, tenant }
     }

@@ -107,7 +107,7 @@ pub struct Relationship {
     pub custom_permissions: Option<Permissions>,
     /// The stored state.
     pub state: RelationshipState,
-    /// Who suspended it; it stays where a suspended one ends.
+    /// Who suspended it, as long as it is suspended.
     pub suspended_by: Option<Side>,
     /// Not before.
     pub starts_at: Option<Ts>,

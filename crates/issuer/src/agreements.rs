@@ -219,18 +219,29 @@ impl Issuer {
         by: Option<&Caller>,
     ) -> Result<()> {
         let side = by.and_then(|caller| caller.step(after).ok()).map(|permit| permit.side());
-        let version = Version {
-            relationship: after.id,
-            version: after.version,
-            at: tx.now(),
-            action: action.to_owned(),
-            side,
-            user: by.map(|caller| caller.user),
-            changes,
-            reason,
-        };
-        Ok(tx.insert_version(&version).await?)
+        let by = (side, by.map(|caller| caller.user));
+        write_version(tx, action, (after, changes, reason), by).await
     }
+}
+
+/// Keeps what a change did, by whoever did it.
+pub(crate) async fn write_version(
+    tx: &mut Tx,
+    action: &str,
+    (after, changes, reason): (&Relationship, Value, Option<String>),
+    (side, user): (Option<Side>, Option<UserId>),
+) -> Result<()> {
+    let version = Version {
+        relationship: after.id,
+        version: after.version,
+        at: tx.now(),
+        action: action.to_owned(),
+        side,
+        user,
+        changes,
+        reason,
+    };
+    Ok(tx.insert_version(&version).await?)
 }
 
 /// What follows from what somebody asks to change.

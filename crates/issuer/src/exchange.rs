@@ -90,7 +90,9 @@ impl Issuer {
         self.limit_exchange(whose, request.tenant_id, &request.via).await?;
         // Steps 5 to 9: gather, decide and record in one transaction.
         let recorded = self.0.store.exchange(self.ledger_job(request, &prepared, entry)?).await?;
-        self.conclude(request, &prepared, recorded, now).await
+        let granted = self.conclude(request, &prepared, recorded, now).await?;
+        self.learn_name(whose.0, request.tenant_id, granted.tenant).await;
+        Ok(granted)
     }
 
     fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, (Error, &'static str)> {

@@ -6,17 +6,14 @@ use procura_domain::{
     Access, Relationship, RelationshipState, UserRole,
     relationship::{Origin, Side},
 };
-use procura_store::{
-    Tx,
-    agreements::Version,
-    audit::Entry,
-    relationships::Link,
-    users::{User, UserStatus},
-};
+use procura_store::{Tx, audit::Entry, relationships::Link, users::User};
 use procura_token::{AuditId, Key};
 
 use crate::{
-    Error, Issuer, Result, Via, agreements::changes, environment::fingerprint, relationships::about,
+    Error, Issuer, Result, Via,
+    agreements::{changes, write_version},
+    environment::fingerprint,
+    relationships::about,
 };
 
 /// The answer.
@@ -81,7 +78,8 @@ impl Issuer {
         };
         let user = store.find_user(tenant, user).await?.ok_or(Error::NotFound)?;
         let is_admin = user.roles.contains(&UserRole::TenantAdmin);
-        let partners = if is_admin && !self.has_an_admin(&user).await? {
+        let is_first = is_admin && !store.has_another_admin(tenant, (user.id, now)).await?;
+        let partners = if is_first {
             let mut links = store.list_managing(tenant).await?;
             links.retain(|link| is_asked_about(&link.relationship));
             links
@@ -89,17 +87,6 @@ impl Issuer {
             Vec::new()
         };
         Ok(Some(Open { user, partners }))
-    }
-
-    async fn has_an_admin(&self, invited: &User) -> Result<bool> {
-        let all = self.0.store.list_users(invited.tenant).await?;
-        let now = self.0.environment.now();
-        let is_admin = |user: &User| {
-            user.roles.contains(&UserRole::TenantAdmin)
-                && user.status == UserStatus::Active
-                && user.ends_at.is_none_or(|end| now < end)
-        };
-        Ok(all.iter().any(|user| user.id != invited.id && is_admin(user)))
     }
 
     /// Does to these partners' access what the first admin says, with versions, audit and revocations, in
@@ -125,17 +112,8 @@ impl Issuer {
             let after = tx.update_relationship(&after).await?;
             let changes = changes(Some(&before), &after);
             tx.audit(about(&after, (Some(&changes), None), entry));
-            tx.insert_version(&Version {
-                relationship: after.id,
-                version: after.version,
-                at: tx.now(),
-                action: stay.action().to_owned(),
-                side: Some(Side::Customer),
-                user: Some(user.id),
-                changes,
-                reason: None,
-            })
-            .await?;
+            let by = (Some(Side::Customer), Some(user.id));
+            write_version(tx, stay.action(), (&after, changes, None), by).await?;
             tx.end_delegations_under(after.id).await?;
             tx.revoke(&Key::Relationship(after.id), stay.action());
         }

@@ -38,6 +38,7 @@ pub mod introspect;
 pub mod invitations;
 pub mod jarm;
 pub mod keys;
+mod last_admin;
 pub mod login;
 mod login_rules;
 pub mod logout;

@@ -107,6 +107,27 @@ pub fn normalise_email(email: &str) -> Option<String> {
     is_plain.then(|| email.to_ascii_lowercase())
 }
 
+/// The address of somebody new, as a login name: what mailers read as one address and nothing else (the
+/// `dot-atom` form of RFC 5322 §3.4.1). Names from before are found as they are.
+#[must_use]
+pub fn new_address(email: &str) -> Option<String> {
+    let name = normalise_email(email)?;
+    let (local, domain) = name.rsplit_once('@')?;
+    let is_atom = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+    };
+    let is_label = |part: &str| {
+        let ends = !part.starts_with('-') && !part.ends_with('-');
+        ends && !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let is_plain =
+        local.len() <= 64 && local.split('.').all(is_atom) && domain.split('.').all(is_label);
+    is_plain.then_some(name)
+}
+
 impl Issuer {
     /// Logs a person in. `Unauthenticated` for every wrong combination.
     ///
@@ -313,6 +334,42 @@ mod tests {
         for bad in ["", "pat", "@x", "pat@", "p at@x", "pat@x\0", "pät@x"] {
             assert_eq!(normalise_email(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn somebody_new_has_an_address_that_is_one_address() {
+        for good in
+            ["pat@northwind.test", "Pat.O'Hara+a=b@x-y.example", "root@localhost", "a/b@x.y"]
+        {
+            assert_eq!(new_address(good), Some(good.to_ascii_lowercase()), "{good}");
+        }
+        for bad in [
+            "a@x.test,b@y.test",
+            "a,b@x.test",
+            "a;b@x.test",
+            "<a@x.test>",
+            "a:b@x.test",
+            "a\"b@x.test",
+            "\"a\"@x.test",
+            "a(b)@x.test",
+            "a\\b@x.test",
+            "a@b@x.test",
+            "a[b]@x.test",
+            ".a@x.test",
+            "a.@x.test",
+            "a..b@x.test",
+            "a@x..test",
+            "a@-x.test",
+            "a@x-.test",
+            "a@[10.0.0.1]",
+            "a@x_y.test",
+            "a@x.test,",
+            "a@x.test\nBcc: b@y.test",
+            &format!("{}@x.test", "a".repeat(65)),
+        ] {
+            assert_eq!(new_address(bad), None, "{bad:?}");
+        }
+        assert!(normalise_email("a,b@x.test").is_some(), "who is known by it still logs in");
     }
 
     #[test]

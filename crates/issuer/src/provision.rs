@@ -15,7 +15,7 @@ use crate::{
     Call, Error, Issuer, Result,
     environment::fingerprint,
     invitations::{INVITATION_SECS, Invitation},
-    login::normalise_email,
+    login::new_address,
 };
 
 /// What a partner says of a new customer.
@@ -48,7 +48,7 @@ impl Issuer {
         let name = bounded(&new.name, 1..=120).ok_or(Error::Invalid("name"))?;
         let plan = new.plan.as_deref().unwrap_or("standard");
         let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;
-        let email = normalise_email(&new.admin_email).ok_or(Error::Invalid("admin_email"))?;
+        let email = new_address(&new.admin_email).ok_or(Error::Invalid("admin_email"))?;
 
         let mut made = self.new_customer(permit.tenant(), name, plan, email)?;
         made.relationship.role = new.access_role.unwrap_or(RelationshipRole::MspSupport);

@@ -21,6 +21,8 @@ const LOOKED_BACK_SECS: i64 = 90 * DAY_SECS;
 const DUE_AFTER_SECS: i64 = 365 * DAY_SECS;
 /// No date is further away.
 const FURTHEST_SECS: i64 = 3660 * DAY_SECS;
+/// No terms have more permissions and patterns.
+const MOST: usize = 200;
 /// So many stretches of the log are read before an answer; the pulse reads the rest.
 const STRETCHES: usize = 20;
 
@@ -152,18 +154,20 @@ fn reviewed(review: Review, now: Ts) -> Reviewed {
     let since = now.plus_secs(-LOOKED_BACK_SECS);
     let last_used = review.uses.values().max().copied();
     let lately = review.uses.iter().filter(|(_, at)| **at > since);
-    // Only what could be handed over again, and what a set of permissions can name.
-    let used: Permissions = lately
-        .map(|(permission, _)| permission.as_str())
-        .filter(|permission| held.allows(permission) && permission.parse::<Permissions>().is_ok())
-        .collect();
+    let used = still_held(&held, lately.map(|(use_of, _)| use_of.as_str()));
     let is_idle = last_used.is_none_or(|at| at <= since) || used.iter().next().is_none();
     let is_unused = |pattern: &&str| {
         let one: Permissions = std::iter::once(*pattern).collect();
-        !used.iter().any(|permission| one.allows(permission))
+        !used.iter().any(|use_of| one.covers(&Permissions::from_iter([use_of])))
     };
-    let unused = held.iter().filter(is_unused).collect();
-    let suggested = (!is_idle && !used.covers(&held)).then_some(used);
+    let unused: Permissions = held.iter().filter(is_unused).collect();
+    // More than terms can have is cut by whole patterns.
+    let less = if used.iter().count() > MOST {
+        held.iter().filter(|entry| !is_unused(entry)).collect()
+    } else {
+        used
+    };
+    let suggested = (!is_idle && !less.covers(&held)).then_some(less);
     Reviewed {
         due: review.due_at.unwrap_or_else(|| review.agreed_at.plus_secs(DUE_AFTER_SECS)),
         relationship: review.relationship,
@@ -173,6 +177,29 @@ fn reviewed(review: Review, now: Ts) -> Reviewed {
         unused,
         suggested,
     }
+}
+
+/// What was used of what is held: names, and patterns of which more names were used than anybody remembers. Only
+/// what a set of permissions can name.
+fn still_held<'a>(held: &'a Permissions, uses: impl Iterator<Item = &'a str>) -> Permissions {
+    let of = |use_of: &'a str| {
+        let Ok(one) = use_of.parse::<Permissions>() else { return Vec::new() };
+        if held.covers(&one) {
+            return vec![use_of];
+        }
+        // Of a pattern that is held no more, some of what is left of it may be what was used.
+        held.iter().filter(|entry| one.covers(&Permissions::from_iter([*entry]))).collect()
+    };
+    let all: Vec<_> = uses.flat_map(of).collect();
+    // A name beside its pattern says nothing more.
+    let is_said = |use_of: &&str| {
+        let is_within = |other: &&str| {
+            other != use_of
+                && Permissions::from_iter([*other]).covers(&Permissions::from_iter([*use_of]))
+        };
+        !all.iter().any(is_within)
+    };
+    all.iter().copied().filter(is_said).collect()
 }
 
 #[cfg(test)]
@@ -244,6 +271,22 @@ mod tests {
         let found = of(RelationshipRole::MspFull, Some("a.* b.c"), &[("a.b", 1), ("d.e", 1)]);
         assert_eq!(found.suggested.unwrap().to_string(), "a.b");
         assert_eq!(found.unused.to_string(), "b.c");
+    }
+
+    #[test]
+    fn who_uses_endless_names_is_cut_to_the_patterns_of_them() {
+        let names: Vec<_> = (0..300).map(|n| format!("a.n{n}")).collect();
+        let mut uses: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        uses.push(("b.c", 1));
+        let found = of(RelationshipRole::MspFull, Some("a.* b.c b.d e.*"), &uses);
+        assert_eq!(found.suggested.unwrap().to_string(), "a.* b.c");
+        assert_eq!(found.unused.to_string(), "b.d e.*");
+        // One that was remembered as a pattern is cut to it, and to what is left of it.
+        let found = of(RelationshipRole::MspFull, Some("a.* b.c b.d"), &[("a.*", 1), ("a.b", 1)]);
+        assert_eq!(found.suggested.unwrap().to_string(), "a.*");
+        let found = of(RelationshipRole::MspFull, Some("a.b c.d"), &[("a.*", 1)]);
+        assert_eq!(found.suggested.unwrap().to_string(), "a.b");
+        assert_eq!(found.unused.to_string(), "c.d");
     }
 
     #[test]

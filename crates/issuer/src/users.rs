@@ -1,10 +1,10 @@
 //! People of a tenant: listed, shut out and let in again by its admins.
 
-use procura_domain::{Caller, UserRole};
+use procura_domain::Caller;
 use procura_store::users::{User, UserStatus};
 use procura_token::{Key, TenantId, UserId};
 
-use crate::{Call, Error, Issuer, Result, revoke::Revoked};
+use crate::{Call, Error, Issuer, Result, last_admin::can_go, revoke::Revoked};
 
 impl Issuer {
     /// All people of the tenant.
@@ -14,7 +14,7 @@ impl Issuer {
     }
 
     /// Shuts a person out: ends the logins and everything that runs from them, here and in every
-    /// customer's tenant. The last admin of a tenant stays.
+    /// customer's tenant. The last admin of a tenant stays, and so does the last operator.
     pub async fn disable_user(
         &self,
         call: &Call,
@@ -24,10 +24,7 @@ impl Issuer {
         let permit = call.caller.administer(tenant)?;
         let mut tx = self.begin_urgent_for(call).await?;
         let user = tx.find_user(permit.tenant(), id).await?.ok_or(Error::NotFound)?;
-        let is_admin = user.roles.contains(&UserRole::TenantAdmin);
-        if is_admin && tx.count_other_admins(tenant, id).await? == 0 {
-            return Err(Error::WrongState("last_tenant_admin"));
-        }
+        can_go(&mut tx, &user).await?;
         tx.update_user_status(tenant, id, UserStatus::Disabled).await?;
         tx.end_sessions_of_user(id).await?;
         let ended = tx.end_delegations_of(id).await?;

@@ -363,9 +363,23 @@ impl Tx {
     pub async fn count_linked_admins(&mut self, provider: ProviderId) -> Result<i64> {
         const COUNT: &str = "SELECT count(*) AS n FROM identity_links l JOIN users u \
                              ON u.id = l.user_id WHERE l.provider_id = $1 AND u.status = 'active' \
+                             AND (u.ends_at IS NULL OR u.ends_at > $2) \
                              AND ' ' || u.roles || ' ' LIKE '% tenant-admin %'";
-        let row = query(COUNT).bind(provider.to_string()).fetch_one(self.connection()).await?;
-        row.int("n")
+        let now = self.now();
+        let count = query(COUNT).bind(provider.to_string()).bind(now.0);
+        count.fetch_one(self.connection()).await?.int("n")
+    }
+
+    /// Which admins of a tenant are linked to which of its providers.
+    pub async fn list_links_of_admins(
+        &mut self,
+        tenant: TenantId,
+    ) -> Result<Vec<(UserId, ProviderId)>> {
+        const LIST: &str = "SELECT l.user_id, l.provider_id FROM identity_links l JOIN users u \
+                            ON u.id = l.user_id WHERE l.tenant_id = $1 \
+                            AND ' ' || u.roles || ' ' LIKE '% tenant-admin %'";
+        let rows = query(LIST).bind(tenant.to_string()).fetch_all(self.connection()).await?;
+        rows.iter().map(|row| Ok((row.parsed("user_id")?, row.parsed("provider_id")?))).collect()
     }
 
     /// Takes the link of a person away; whether there was one.

@@ -1,9 +1,9 @@
 //! What a customer looks at again from time to time: when it is due, and what was used of what it gave. The uses
 //! are read from the audit log, entry by entry, so that nobody who exchanges writes anything more for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use procura_domain::Relationship;
+use procura_domain::{Permissions, Relationship};
 use procura_token::{RelationshipId, TenantId, Ts};
 use serde::Deserialize;
 
@@ -11,13 +11,13 @@ use crate::{
     Error, Result, Store, Tx,
     relationships::relationship,
     row::Columns,
-    sql::{Row, query},
+    sql::{ManyRows, Row, query},
 };
 
 /// So many entries of the log are read at once.
 const AT_ONCE: i64 = 200;
-/// So many permissions are remembered of one relationship: patterns reach any number of names.
-const MOST: i64 = 1_000;
+/// So many names are remembered for a pattern of a relationship: it reaches any number of them.
+const MOST: usize = 50;
 
 /// A relationship that a customer looks at.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Review {
     pub due_at: Option<Ts>,
     /// When the customer last said yes to it.
     pub agreed_at: Ts,
-    /// Which permissions were given out under it, and when last.
+    /// Which permissions were given out under it, or which pattern of them, and when last.
     pub uses: BTreeMap<String, Ts>,
 }
 
@@ -51,41 +51,98 @@ fn review(row: &Row) -> Result<Review> {
     })
 }
 
-/// What a stretch of the log gave out: who, what, and when last.
+/// What a stretch of the log gave out: under which relationship, which permission or pattern, and when last.
 type Uses = BTreeMap<(RelationshipId, String), (TenantId, Ts)>;
 
-fn uses(rows: &[Row]) -> Result<Uses> {
+/// What is remembered of a relationship already.
+#[derive(Default)]
+struct Known {
+    names: BTreeSet<String>,
+    /// How many of them are remembered for a pattern.
+    of_patterns: BTreeMap<String, usize>,
+}
+
+impl Known {
+    fn of(held: &Permissions, names: BTreeSet<String>) -> Self {
+        let mut of_patterns = BTreeMap::new();
+        for name in &names {
+            if let Some(pattern) = held.narrowest(name).filter(|entry| entry != name) {
+                *of_patterns.entry(pattern.to_owned()).or_default() += 1;
+            }
+        }
+        Self { names, of_patterns }
+    }
+
+    /// What is to be remembered of a name that was given out: the name, as long as there are few of them, then
+    /// what a resource server declares or the relationship gives that allows it, whichever says less. Who may
+    /// choose among endless names fills no list with them, and hides none behind them. What the relationship
+    /// does not give any more is nothing that could be taken away.
+    fn take(
+        &mut self,
+        (held, declared): (&Permissions, &Permissions),
+        name: &str,
+    ) -> Option<String> {
+        let entry = held.narrowest(name)?;
+        if entry == name || self.names.contains(name) {
+            return Some(name.to_owned());
+        }
+        let count = self.of_patterns.entry(entry.to_owned()).or_default();
+        // What no set of permissions can name is never suggested by its name.
+        if *count >= MOST || name.parse::<Permissions>().is_err() {
+            // Both lead to the name, so the longer one is within the other.
+            let narrower = declared.narrowest(name).filter(|other| other.len() > entry.len());
+            return Some(narrower.unwrap_or(entry).to_owned());
+        }
+        *count += 1;
+        self.names.insert(name.to_owned());
+        Some(name.to_owned())
+    }
+}
+
+/// What the rows of a stretch come to, besides the names that are remembered already.
+fn uses(
+    rows: &[Row],
+    declared: &Permissions,
+    mut names: BTreeMap<RelationshipId, BTreeSet<String>>,
+) -> Result<Uses> {
     let mut uses = Uses::new();
+    let mut known: BTreeMap<RelationshipId, Known> = BTreeMap::new();
     for row in rows {
-        let (Some(edge), Some(customer), Some(details)) = (
-            row.opt_parsed("relationship_id")?,
-            row.opt_parsed("target_tenant_id")?,
-            row.opt_str("details")?,
-        ) else {
-            continue;
-        };
+        let Some(details) = row.opt_str("details")? else { continue };
         let Ok(given) = serde_json::from_str::<Given>(details) else { continue };
-        let at = row.ts("at")?;
-        for permission in given.scope.split(' ').filter(|word| !word.is_empty()) {
-            uses.insert((edge, permission.to_owned()), (customer, at));
+        let (edge, at) = (relationship(row)?, row.ts("given_at")?);
+        let held = edge.permissions();
+        let before = || Known::of(&held, names.remove(&edge.id).unwrap_or_default());
+        let known = known.entry(edge.id).or_insert_with(before);
+        for name in given.scope.split(' ').filter(|word| !word.is_empty()) {
+            if let Some(use_of) = known.take((&held, declared), name) {
+                uses.insert((edge.id, use_of), (edge.customer, at));
+            }
         }
     }
     Ok(uses)
 }
 
+static NOTE: ManyRows = ManyRows::new(
+    "INSERT INTO relationship_uses (relationship_id, permission, customer_id, last_at) VALUES ",
+    4,
+    " ON CONFLICT (relationship_id, permission) DO UPDATE SET last_at = excluded.last_at",
+);
+
 impl Store {
     /// Reads on in the audit log; whether its end was reached. Any node may, as often as it likes.
     pub async fn read_uses(&self) -> Result<bool> {
         const READ: &str = "SELECT seq FROM uses_read WHERE id = 1";
-        const STRETCH: &str = "SELECT at, relationship_id, target_tenant_id, details FROM audit \
-                               WHERE seq > $1 AND seq <= $2 AND action = 'token.exchange' \
-                               AND result = 'ok' ORDER BY seq";
+        const STRETCH: &str = "SELECT r.*, a.at AS given_at, a.details FROM audit a \
+                               JOIN relationships r ON r.id = a.relationship_id \
+                               WHERE a.seq > $1 AND a.seq <= $2 AND a.action = 'token.exchange' \
+                               AND a.result = 'ok' ORDER BY a.seq";
+        const KNOWN: &str = "SELECT relationship_id, permission FROM relationship_uses \
+                             WHERE relationship_id IN (SELECT relationship_id FROM audit \
+                             WHERE seq > $1 AND seq <= $2 AND action = 'token.exchange' \
+                             AND result = 'ok')";
+        const DECLARED: &str = "SELECT permissions FROM resource_servers";
         const MOVE: &str = "UPDATE uses_read SET seq = $1 WHERE id = 1 AND seq = $2";
-        const NOTE: &str = "INSERT INTO relationship_uses (relationship_id, permission, customer_id, \
-                            last_at) SELECT $1, $2, $3, $4 WHERE (SELECT count(*) \
-                            FROM relationship_uses WHERE relationship_id = $1) < $5 OR EXISTS (SELECT 1 \
-                            FROM relationship_uses WHERE relationship_id = $1 AND permission = $2) \
-                            ON CONFLICT (relationship_id, permission) DO UPDATE SET last_at = $4";
         let (tail, _) = self.audit_tail().await?;
         let from = query(READ).fetch_one(&self.readers).await?.int("seq")?;
         let until = tail.min(from.saturating_add(AT_ONCE));
@@ -93,22 +150,29 @@ impl Store {
             return Ok(true);
         }
         let rows = query(STRETCH).bind(from).bind(until).fetch_all(&self.readers).await?;
-        let uses = uses(&rows)?;
+        let mut declared = Vec::new();
+        for row in query(DECLARED).fetch_all(&self.readers).await? {
+            declared.push(row.text("permissions")?);
+        }
+        let declared = declared.iter().flat_map(|set| set.split_whitespace()).collect();
         let mut open = self.writer.begin().await?;
         // Another node may have been faster: it wrote down the same.
         if query(MOVE).bind(until).bind(from).execute(&mut open).await? == 0 {
             return Ok(false);
         }
-        for ((edge, permission), (customer, at)) in uses {
-            query(NOTE)
-                .bind(edge.to_string())
-                .bind(permission)
-                .bind(customer.to_string())
-                .bind(at.0)
-                .bind(MOST)
-                .execute(&mut open)
-                .await?;
+        let mut names: BTreeMap<RelationshipId, BTreeSet<String>> = BTreeMap::new();
+        for row in query(KNOWN).bind(from).bind(until).fetch_all(&mut open).await? {
+            names
+                .entry(row.parsed("relationship_id")?)
+                .or_default()
+                .insert(row.text("permission")?);
         }
+        let mut values = Vec::new();
+        for ((edge, use_of), (customer, at)) in uses(&rows, &declared, names)? {
+            values.extend([edge.to_string().into(), use_of.into(), customer.to_string().into()]);
+            values.push(at.0.into());
+        }
+        NOTE.execute(values, &mut open).await?;
         open.commit().await?;
         Ok(until == tail)
     }

@@ -33,12 +33,16 @@ impl Store {
         (after, until): (Ts, Ts),
         days: i64,
     ) -> Result<Vec<Relationship>> {
-        // The mark is put together as in `mark_of_end`.
-        const LIST: &str = "SELECT r.* FROM relationships r WHERE r.state = 'active' \
+        // The mark is put together as in `mark_of_end`. Partner by partner: one that ends a thousand keeps
+        // nobody else's admins waiting.
+        const LIST: &str = "SELECT * FROM (SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.partner_id \
+                            ORDER BY r.ends_at, r.id) AS place FROM relationships r \
+                            WHERE r.state = 'active' \
                             AND r.is_current = 1 AND r.renews_for_days IS NULL \
                             AND r.ends_at > $1 AND r.ends_at <= $2 AND NOT EXISTS (SELECT 1 \
                             FROM used_values u WHERE u.digest = 'ends:' || r.id || ':' || \
-                            (r.ends_at / 86400000000) || ':' || $3) ORDER BY r.ends_at, r.id LIMIT $4";
+                            (r.ends_at / 86400000000) || ':' || $3)) untold \
+                            ORDER BY place, ends_at, id LIMIT $4";
         let list = query(LIST).bind(after.0).bind(until.0).bind(days.to_string()).bind(AT_ONCE);
         list.fetch_all(&self.readers).await?.iter().map(relationship).collect()
     }
@@ -46,12 +50,16 @@ impl Store {
     /// Customers whose answer somebody waits for that they were not told of. They are told once in so many
     /// seconds, which are more than half of the time that anybody waits.
     pub async fn list_waited_for(&self, now: Ts, every_secs: i64) -> Result<Vec<TenantId>> {
-        // A mark is forgotten at twice the time from when they were told: see `mark_waiting`.
-        const LIST: &str = "SELECT DISTINCT a.customer_id FROM access_requests a \
+        // A mark is forgotten at twice the time from when they were told: see `mark_waiting`. Partner by
+        // partner here too: each has its first customer told before any has its second.
+        const LIST: &str = "SELECT customer_id FROM (SELECT a.customer_id, ROW_NUMBER() OVER \
+                            (PARTITION BY a.partner_id ORDER BY MIN(a.asked_at), a.customer_id) AS place \
+                            FROM access_requests a \
                             LEFT JOIN used_values u ON u.digest = 'waits:' || a.customer_id \
                             WHERE a.answered_at IS NULL AND a.lapses_at > $1 \
                             AND (u.digest IS NULL OR (u.expires_at <= $2 AND a.asked_at > u.expires_at - $3)) \
-                            ORDER BY a.customer_id LIMIT $4";
+                            GROUP BY a.partner_id, a.customer_id) waiting \
+                            GROUP BY customer_id ORDER BY MIN(place), customer_id LIMIT $4";
         let every = Ts::from_secs(every_secs);
         let list = query(LIST)
             .bind(now.0)

@@ -116,6 +116,21 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether somebody besides this person administers the tenant.
+    pub async fn has_another_admin(
+        &self,
+        tenant: TenantId,
+        (besides, now): (UserId, Ts),
+    ) -> Result<bool> {
+        const FIND: &str = "SELECT id FROM users WHERE tenant_id = $1 AND id <> $2 \
+                            AND status = 'active' AND (ends_at IS NULL OR ends_at > $3) \
+                            AND ' ' || roles || ' ' LIKE '% tenant-admin %' LIMIT 1";
+        let find = query(FIND).bind(tenant.to_string()).bind(besides.to_string()).bind(now.0);
+        Ok(find.fetch_optional(&mut self.within(tenant).await?).await?.is_some())
+    }
+}
+
 impl Tx {
     /// Adds a person. A taken e-mail address is a conflict.
     pub async fn insert_user(&mut self, user: &User) -> Result<()> {
@@ -217,15 +232,25 @@ impl Tx {
         Ok(())
     }
 
-    /// How many other active people of the tenant administer it.
-    pub async fn count_other_admins(&mut self, tenant: TenantId, id: UserId) -> Result<i64> {
-        const COUNT: &str = "SELECT count(*) AS n FROM users WHERE tenant_id = $1 AND id <> $2 \
-                             AND status = 'active' AND ' ' || roles || ' ' LIKE '% tenant-admin %'";
-        let row = query(COUNT)
-            .bind(tenant.to_string())
-            .bind(id.to_string())
-            .fetch_one(self.connection())
-            .await?;
-        row.int("n")
+    /// The other active people of the tenant who administer it.
+    pub async fn list_other_admins(&mut self, tenant: TenantId, id: UserId) -> Result<Vec<User>> {
+        const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id <> $2 \
+                            AND status = 'active' AND (ends_at IS NULL OR ends_at > $3) \
+                            AND ' ' || roles || ' ' LIKE '% tenant-admin %' ORDER BY id";
+        let now = self.now();
+        let list = query(LIST).bind(tenant.to_string()).bind(id.to_string()).bind(now.0);
+        list.fetch_all(self.connection()).await?.iter().map(user).collect()
+    }
+
+    /// Whether another operator can log in, who has no other way than a password.
+    pub async fn has_another_operator(&mut self, id: UserId) -> Result<bool> {
+        const FIND: &str = "SELECT u.id FROM users u JOIN tenants t ON t.id = u.tenant_id \
+                            WHERE u.id <> $1 AND u.status = 'active' AND t.status = 'active' \
+                            AND u.password_hash IS NOT NULL \
+                            AND (u.ends_at IS NULL OR u.ends_at > $2) \
+                            AND ' ' || u.roles || ' ' LIKE '% super-admin %' LIMIT 1";
+        let now = self.now();
+        let find = query(FIND).bind(id.to_string()).bind(now.0);
+        Ok(find.fetch_optional(self.connection()).await?.is_some())
     }
 }

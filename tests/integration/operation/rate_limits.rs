@@ -61,11 +61,15 @@ async fn a_person_is_bounded_across_tenants_and_goes_on_at_home_and_the_colleagu
 
 #[tokio::test]
 async fn a_partner_is_bounded_in_sum_and_in_one_tenant_and_another_one_notices_nothing() {
-    let house = house_with(&[SLOWLY, (TARGET, "3"), (PARTNER, "8")]);
+    let house = house_with(&[SLOWLY, (TARGET, "3"), (PARTNER, "10")]);
     let (pat, sam) = (house.log_in(PAT).await, house.log_in(SAM).await);
     assert_eq!(exchanges(&pat, "acme-corp").await, 3, "one tenant");
     too_many(&sam.exchange("acme-corp", "").await);
     sam.exchange("fabrikam", "").await.expect(200);
+    // By another name it is the same tenant.
+    let fabrikam = house.tenant("fabrikam").to_owned();
+    assert_eq!(exchanges(&pat, &fabrikam).await, 2);
+    too_many(&pat.exchange("fabrikam", "").await);
     // What is not there, or not theirs, counts like what is: the answer tells nothing.
     for nothing in ["contoso", "nowhere", "umbrella", "globex"] {
         pat.exchange(nothing, "").await.oauth_error(400, "invalid_target");

@@ -39,6 +39,36 @@ on_both! {
         assert!(uses(&here, customer(2)).await.is_empty());
     }
 
+    async fn who_uses_endless_names_hides_none_behind_them(empty: &Empty) {
+        let store = world::world(empty).await;
+        world::add_audience(&store, "cli_more", "https://more.example", "a.b.*").await;
+        let mut tx = store.begin(NOW).await.unwrap();
+        let mut edge = tx.find_relationship(EDGE).await.unwrap().unwrap();
+        edge.custom_permissions = Some("a.* partner.billing.read x.*".parse().unwrap());
+        tx.update_relationship(&edge).await.unwrap();
+        tx.commit().await.unwrap();
+        let ask = async |n: u128, scope: String| {
+            let mut exchange = world::exchange(n, &Arc::new(client("cli_portal")));
+            exchange.wish.scope = Some(scope.parse().unwrap());
+            assert!(store.exchange(exchange).await.unwrap().outcome.is_ok());
+        };
+        let names = |from: u32| (from..from + 40).map(|n| format!("a.b.n{n:03}")).collect::<Vec<_>>();
+        for (n, from) in (10..).zip([0, 40, 80]) {
+            ask(n, names(from).join(" ")).await;
+            while !store.read_uses().await.unwrap() {}
+        }
+        ask(20, "a.later partner.billing.read x.y".into()).await;
+        while !store.read_uses().await.unwrap() {}
+        let used: Vec<_> = uses(&store, CUSTOMER).await.into_iter().map(|(name, _)| name).collect();
+        let mut expected: Vec<_> = names(0).into_iter().chain(names(40).into_iter().take(10)).collect();
+        // What does not fit goes by what is declared, and what nobody declares by what is given.
+        for one in ["a.*", "a.b.*", "partner.billing.read", "x.y"] {
+            expected.push(one.to_owned());
+        }
+        expected.sort();
+        assert_eq!(used, expected);
+    }
+
     async fn a_date_is_kept_until_there_is_another(empty: &Empty) {
         let store = world::world(empty).await;
         let review = async || store.list_reviews(CUSTOMER).await.unwrap().remove(0);

@@ -127,4 +127,29 @@ on_both! {
         tx.commit().await.unwrap();
         assert!(told(UserRole::PartnerAdmin).await.is_empty());
     }
+
+    async fn one_partner_with_a_long_list_keeps_no_others_admins_waiting(empty: &Empty) {
+        let store = world::world(empty).await;
+        let ends_at = Some(NOW.plus_secs(60));
+        let mut tx = store.begin(NOW).await.unwrap();
+        for n in 2..=70 {
+            tx.insert_tenant(&world::tenant(world::customer(n))).await.unwrap();
+            let edge = procura_domain::Relationship { ends_at, ..world::edge(n) };
+            tx.insert_relationship(&edge, None).await.unwrap();
+        }
+        // Another partner's ends last of all.
+        let other = procura_domain::Relationship {
+            partner: world::customer(2),
+            ends_at: Some(NOW.plus_secs(3600)),
+            ..world::edge(71)
+        };
+        let other = procura_domain::Relationship { customer: CUSTOMER, ..other };
+        tx.insert_relationship(&other, None).await.unwrap();
+        tx.commit().await.unwrap();
+        let listed = store.list_ending((NOW, NOW.plus_secs(DAY)), 1).await.unwrap();
+        assert_eq!(listed.len(), 50, "as many at once");
+        assert_eq!(listed[1].id, other.id, "and each partner has its turn");
+        let first = listed.iter().filter(|edge| edge.partner == PARTNER).map(|edge| edge.id);
+        assert_eq!(first.collect::<Vec<_>>(), (2..=50).map(|n| world::edge(n).id).collect::<Vec<_>>());
+    }
 }

@@ -1,9 +1,10 @@
 //! Somebody is shut out: at once, everywhere, and letting in again revives nothing.
 
-use procura_tests::{House, Isp};
+use procura_tests::{House, Isp, Scratch, merged};
+use serde_json::{Value, json};
 
 use super::{
-    ADA, BILLING, READ_BILLING, ROOT, SAM, TOM, applied_everywhere, dead, unusable, works,
+    ADA, BILLING, PAT, READ_BILLING, ROOT, SAM, TOM, applied_everywhere, dead, unusable, works,
 };
 
 #[tokio::test]
@@ -72,4 +73,63 @@ async fn people_are_their_own_tenants_business() {
         "{listed}"
     );
     sam.get("/api/tenants/users").await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn the_last_operator_stays_and_one_of_two_may_go() {
+    let house = House::start();
+    let root = house.log_in(ROOT).await;
+    let path = format!("/api/tenants/users/{}/disable", house.user(ROOT));
+    let about = root.step(&path).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("last_super_admin"));
+    root.get("/api/clients").await.expect(200);
+    // Whoever has not accepted the invitation is nobody who could let anybody in.
+    let import = |second: &Value| {
+        let folder = Scratch::new();
+        let file = folder.path().join("users.json");
+        std::fs::write(&file, json!({ "users": [second] }).to_string()).expect("a file");
+        let done = house.command(&["import", file.to_str().expect("a plain path")]);
+        assert!(done.status.success(), "{done:?}");
+    };
+    let operator =
+        |email: &str| json!({ "email": email, "tenant": "operator", "roles": ["super-admin"] });
+    let invited = merged(&operator("rae@procura.test"), &json!({ "invite": true }));
+    import(&invited);
+    root.step(&path).await.problem(409, "wrong_state");
+    let second =
+        merged(&operator("rob@procura.test"), &json!({ "password": house.demo().password }));
+    import(&second);
+    root.step(&path).await.expect(200);
+    root.get("/api/clients").await.problem(401, "unauthenticated");
+    let rob = house.log_in("rob@procura.test").await;
+    rob.step(&path.replace("disable", "enable")).await.expect(200);
+}
+
+#[tokio::test]
+async fn somebody_new_has_an_address_that_no_mailer_takes_for_two() {
+    let house = House::start();
+    let pat = house.log_in(PAT).await;
+    let tenants = "/api/partners/tenants";
+    for bad in [
+        "ann@a.test,eve@evil.test",
+        "<eve@evil.test>",
+        "ann;eve@evil.test",
+        "\"ann\"@a.test",
+        "a@b@c.test",
+    ] {
+        let new = json!({ "name": "A New One", "admin_email": bad });
+        let about = pat.post(tenants, &new).await.problem(400, "invalid_request");
+        assert_eq!(about.as_deref(), Some("admin_email"), "{bad}");
+        let folder = Scratch::new();
+        let file = folder.path().join("users.json");
+        let user =
+            json!({ "email": bad, "tenant": "acme-corp", "roles": ["member"], "invite": true });
+        std::fs::write(&file, json!({ "users": [user] }).to_string()).expect("a file");
+        let refused = house.command(&["import", file.to_str().expect("a plain path")]);
+        assert!(refused.refused().contains("email"), "{refused:?}");
+    }
+    let mails = std::fs::read_dir(house.data().join("mail")).into_iter().flatten();
+    assert_eq!(mails.count(), 0, "nobody was written to");
+    let plain = json!({ "name": "A New One", "admin_email": "Ann.O'Hara+new@a-b.test" });
+    pat.post(tenants, &plain).await.expect(201);
 }

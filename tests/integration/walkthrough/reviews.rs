@@ -184,3 +184,22 @@ async fn a_trust_for_everything_is_cut_to_what_was_used_of_it() {
     tom.exchange("initech", "partner.billing.read").await.oauth_error(400, "invalid_scope");
     tom.switch("initech", "tenant.users.list").await;
 }
+
+#[tokio::test]
+async fn whoever_uses_endless_names_of_a_pattern_does_not_keep_the_customer_from_cutting_it() {
+    let house = House::start();
+    let (tom, ivy) = (house.log_in(TOM).await, house.log_in("ivy@initech.test").await);
+    let names = |from: u32| (from..from + 40).map(|n| format!("partner.billing.n{n}"));
+    for from in [0, 40, 80, 120, 160, 200] {
+        tom.switch("initech", &names(from).collect::<Vec<_>>().join(" ")).await;
+    }
+    // What comes after them all is seen too.
+    tom.switch("initech", "tenant.users.list").await;
+    let seen = review(&ivy).await;
+    let suggested = words(&seen["suggested_permissions"]);
+    assert!(suggested.len() <= 200 && suggested.contains(&"tenant.users.list"), "{seen}");
+    let edge = house.relationship("northwind>initech");
+    ivy.post_seen(&edge, "shrink", &json!({})).await.expect(200);
+    tom.switch("initech", "partner.billing.n239 tenant.users.list").await;
+    tom.exchange("initech", LIST_TICKETS).await.oauth_error(400, "invalid_scope");
+}

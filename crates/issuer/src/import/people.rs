@@ -23,7 +23,7 @@ use crate::{
         seed::{RelationshipSeed, Seed, TenantSeed, UserSeed},
     },
     invitations::{INVITATION_SECS, Invitation},
-    login::normalise_email,
+    login::{new_address, normalise_email},
     passwords::{Hasher, MAX_BYTES, MIN_CHARS},
 };
 
@@ -184,6 +184,9 @@ impl Run<'_> {
                 email,
             };
             match self.tx.find_user_by_email(&wanted.email).await? {
+                None if new_address(&wanted.email).is_none() => {
+                    return fault(format!("{place}.email"), "is no plain e-mail address");
+                }
                 None => self.new_user(wanted).await?,
                 Some(before) if before.tenant != tenant => {
                     let why = "a person of another tenant has this login name";

@@ -2,6 +2,7 @@
 //! costs others their turn. Where there is a Redis all nodes count together; each counts for itself in any
 //! case, and goes by that alone whenever Redis does not answer.
 
+mod names;
 mod own;
 mod refusals;
 mod rules;
@@ -18,6 +19,7 @@ use procura_store::{
 use procura_token::{ClientId, KeyHash, Kind, Shown, TenantId, UserId};
 
 use crate::{Error, Issuer, Result, Via, strangers};
+use names::Names;
 use own::Own;
 use refusals::Refusals;
 pub use rules::{Limit, Rules};
@@ -27,7 +29,8 @@ pub use rules::{Limit, Rules};
 enum Key {
     Person(TenantId, UserId),
     Tenant(TenantId),
-    /// What a partner calls a customer: an id, a slug, or something that there is not. Each partner has a
+    /// What a partner calls a customer: an id, a slug that has not led there yet, or something that there is
+    /// not. Each partner has a
     /// count of its own for it: one that all shared would tell one partner of the others, and let one
     /// lock the others out.
     Target(TenantId, Box<str>),
@@ -92,6 +95,7 @@ impl Tally {
 pub(crate) struct RateLimits {
     own: Option<Own>,
     shared: OnceLock<Shared>,
+    names: Names,
     refusals: Refusals,
 }
 
@@ -99,7 +103,12 @@ impl RateLimits {
     /// Nothing is used up.
     pub fn new(rules: Option<Rules>) -> Self {
         let own = rules.and_then(Own::new);
-        Self { own, shared: OnceLock::new(), refusals: Refusals::default() }
+        Self {
+            own,
+            shared: OnceLock::new(),
+            names: Names::default(),
+            refusals: Refusals::default(),
+        }
     }
 
     /// Takes one from each budget: how the request stands then, or the limit that refuses it. The narrowest
@@ -187,12 +196,25 @@ impl Issuer {
         target: &str,
         via: &Via,
     ) -> Result<()> {
+        let target = self.0.rate_limits.names.id_of(home, target);
         let wants = [
             (Limit::CrossUser, Key::Person(home, user)),
-            (Limit::CrossTarget, Key::Target(home, target.into())),
+            (Limit::CrossTarget, Key::Target(home, target)),
             (Limit::CrossPartner, Key::Tenant(home)),
         ];
         self.limit(&wants, via).await
+    }
+
+    /// From now on this name of a tenant, into which somebody of the partner was let, counts as its id; and so
+    /// does the request that led there.
+    pub(crate) async fn learn_name(&self, home: TenantId, name: &str, tenant: TenantId) {
+        let limits = &self.0.rate_limits;
+        let Some(own) = &limits.own else { return };
+        if name.parse::<TenantId>().is_err() && limits.names.learn(home, name, tenant) {
+            let key = Key::Target(home, tenant.to_string().into());
+            // It was let in already, and the next one is refused.
+            let _ = limits.take(own, &[(Limit::CrossTarget, key)]).await;
+        }
     }
 
     /// Counts a request of a client.

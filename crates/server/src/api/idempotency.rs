@@ -19,7 +19,11 @@ use procura_store::patience;
 use procura_token::crypto::sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::{api::problem::Problem, app::App, around::PATIENCE, routes::MAX_BODY_BYTES};
+use crate::{
+    api::{input::whole, problem::Problem},
+    app::App,
+    around::PATIENCE,
+};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -57,8 +61,9 @@ pub async fn run(app: &App, request: Request, next: Next) -> Response {
     }
     // Read while the caller is waited for, who may take no longer than for any other body.
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-        return Problem::TOO_LARGE.into_response();
+    let body = match whole(Request::from_parts(parts.clone(), body)).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
     };
     let app = app.clone();
     // Runs to its end also when the caller has gone: who asks again is to find the answer.
@@ -125,6 +130,10 @@ pub async fn claim(
     proof: Proof,
 ) -> Result<Proof, Problem> {
     let Some(wanted) = parts.extensions.get::<Wanted>() else { return Ok(proof) };
+    // Whoever may change nothing by any POST is refused without a key as with one, and for less.
+    if !caller.may_change() {
+        return Ok(proof);
+    }
     let (found, answer) = match app.issuer().claim(caller, &wanted.key, &wanted.request).await? {
         Asked::First(claim) => (Found::Claimed(claim.clone()), Ok(proof.under(claim))),
         // The problem is never seen: the answer takes its place.

@@ -22,6 +22,14 @@ pub(crate) fn has_nul(json: &[u8]) -> bool {
     json.windows(ESCAPED_NUL.len()).any(|window| window == ESCAPED_NUL)
 }
 
+/// The bytes of a body, to its end. One that breaks off is not one that is too large.
+pub(crate) async fn whole(request: Request) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TOO_LARGE,
+        _ => Problem::invalid("body"),
+    })
+}
+
 /// A JSON body.
 pub struct Body<T>(pub T);
 
@@ -30,13 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = Request::from_parts(parts.clone(), body);
-        let body = Bytes::from_request(body, state).await.map_err(|rejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::TOO_LARGE,
-                _ => Problem::invalid("body"),
-            }
-        })?;
+        let body = whole(Request::from_parts(parts.clone(), body)).await?;
         if has_nul(&body) {
             return Err(Problem::invalid("body"));
         }

@@ -1,6 +1,7 @@
 //! Who of a provider is who here: people of the provider's own tenant, one to one, and never an operator.
 
 use procura_tests::{House, Person, claims};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
@@ -194,4 +195,33 @@ async fn what_a_login_is_worth_is_what_the_map_says() {
     assert!(!less.expect(200).json()["revoked"].is_null());
     let dead = house.api(&home, reqwest::Method::GET, "/api/me/consents", None).await;
     dead.problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn an_admin_who_cannot_log_in_is_not_one_who_is_left() {
+    let world = world().await;
+    let (house, tom) = (&world.house, world.house.user(TOM));
+    link(&world.tom, &world.registered, "t-1", tom).await;
+    // Pat is an admin as well, with a password, which counts for nothing from now on.
+    let pat = house.user(PAT);
+    change(house, format!("UPDATE users SET roles = 'tenant-admin' WHERE id = '{pat}'")).await;
+    let alone = json!({ "replaces_passwords": true });
+    world.tom.patch(&path(&world.registered), &alone).await.expect(200);
+    let journey = Journey::to(house, "northwind/own").await;
+    world.provider.knows(&journey, "t-1", &json!({}));
+    let more = [("code", "a-code"), ("iss", world.provider.issuer.as_str())];
+    let home = journey.tokens(&journey.back(&more).await).await.string("access_token");
+    let goes = async || {
+        let path = format!("/api/tenants/users/{tom}/disable");
+        house.api(&home, Method::POST, &path, None).await
+    };
+    assert_eq!(goes().await.problem(409, "wrong_state").as_deref(), Some("last_tenant_admin"));
+    // Nor is one whose time is over; but one who can come in is.
+    let linked = json!({ "subject": "p-1", "user_id": pat });
+    let links = format!("{}/links", path(&world.registered));
+    house.api(&home, Method::POST, &links, Some(&linked)).await.expect(201);
+    change(house, format!("UPDATE users SET ends_at = 1 WHERE id = '{pat}'")).await;
+    assert_eq!(goes().await.problem(409, "wrong_state").as_deref(), Some("last_tenant_admin"));
+    change(house, format!("UPDATE users SET ends_at = NULL WHERE id = '{pat}'")).await;
+    goes().await.expect(200);
 }

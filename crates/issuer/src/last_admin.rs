@@ -1,0 +1,44 @@
+//! Who is the last to administer a tenant, or the deployment, stays: nobody could let anybody in again. Only those
+//! count who can log in.
+
+use procura_domain::UserRole;
+use procura_store::{Tx, identity_providers::Provider, users::User};
+use procura_token::{ProviderId, UserId};
+
+use crate::{Error, Result, identity_providers::is_alone};
+
+/// Whether this person can be shut out, and others are left who can do as much.
+pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
+    if user.roles.contains(&UserRole::TenantAdmin) && !has_another_admin(tx, user).await? {
+        return Err(Error::WrongState("last_tenant_admin"));
+    }
+    if user.roles.contains(&UserRole::SuperAdmin) && !tx.has_another_operator(user.id).await? {
+        return Err(Error::WrongState("last_super_admin"));
+    }
+    Ok(())
+}
+
+async fn has_another_admin(tx: &mut Tx, user: &User) -> Result<bool> {
+    let others = tx.list_other_admins(user.tenant, user.id).await?;
+    if others.is_empty() {
+        return Ok(false);
+    }
+    let providers = tx.list_providers(user.tenant).await?;
+    let links = tx.list_links_of_admins(user.tenant).await?;
+    Ok(others.iter().any(|other| can_log_in(other, &providers, &links)))
+}
+
+fn can_log_in(admin: &User, providers: &[Provider], links: &[(UserId, ProviderId)]) -> bool {
+    // An operator has no other way in than a password, and that way always.
+    let is_operator = admin.roles.contains(&UserRole::SuperAdmin);
+    if admin.password_hash.is_some() && (is_operator || !providers.iter().any(is_alone)) {
+        return true;
+    }
+    let domain = admin.email.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let leads_in = |provider: &Provider| {
+        let settings = &provider.settings;
+        let by_email = settings.links_by_email && settings.domains.iter().any(|d| d == domain);
+        settings.is_enabled && (by_email || links.contains(&(admin.id, provider.id)))
+    };
+    !is_operator && providers.iter().any(leads_in)
+}
