@@ -227,10 +227,10 @@ impl Issuer {
         if client.is_none_or(|client| !client.is_enabled) {
             causes.push("client_disabled");
         }
-        if let Some(sid) = claims.sid {
-            if !tx.is_session_live(sid).await? {
-                causes.push("session_ended");
-            }
+        if let Some(sid) = claims.sid
+            && !tx.is_session_live(sid).await?
+        {
+            causes.push("session_ended");
         }
         if let Kind::Delegated(d) = &genuine.kind {
             let running = tx.find_delegation(d.delegation).await?;

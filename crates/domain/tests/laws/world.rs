@@ -346,7 +346,7 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
         mostly(8, Some(0), vec![None, Some(30), Some(4000)]),
         mostly(2, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
         mostly(4, Some("10.1.2.3"), vec![None, Some("192.0.2.9"), Some("2001:db8::1")]),
-        maybe(16, key()),
+        maybe(28, key()),
     )
         .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp, ip, key)| Wish {
             user: users()[0],

@@ -203,7 +203,7 @@ impl World {
             auth_time: self.auth_age.map(|age| at(-age)),
             idp: self.idp.map(Into::into),
             ip: self.ip.map(|ip| ip.parse().unwrap()),
-            key: self.key.map(|key| key.bounds()),
+            key: self.key.map(Key::bounds),
         };
         let target = match self.found {
             Found::Nothing => None,
