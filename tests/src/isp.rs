@@ -67,6 +67,11 @@ impl Isp {
         send(request).await.expect(200).json()
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        self.process.url()
+    }
+
     /// What it has said on standard error so far.
     pub fn stderr(&self) -> String {
         self.process.stderr()

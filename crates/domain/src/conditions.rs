@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{acr::ACRS, hours::Hours};
 
-/// Demands. A list that is absent demands nothing; one that is empty lets nobody in.
+/// Demands. A list that is absent demands nothing; one that is empty lets nobody in. What lets more in is
+/// absent unless somebody says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
@@ -32,6 +33,8 @@ pub struct Conditions {
     pub hours: Option<Hours>,
     /// A purpose must be given.
     pub require_purpose: bool,
+    /// Keys of the partner's people may enter too, without anybody being logged in.
+    pub allow_automation: bool,
 }
 
 /// How strong an authentication context is. An unknown one proves nothing, and demands what nobody
@@ -59,12 +62,7 @@ impl Conditions {
     /// Whether it may be asked from this address.
     #[must_use]
     pub fn admit(&self, ip: Option<IpAddr>) -> bool {
-        // An IPv4 address in the dress of IPv6 is the same address.
-        let is_inside = |networks: &Vec<IpNet>| {
-            let ip = ip.map(|ip| ip.to_canonical());
-            ip.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip)))
-        };
-        self.networks.as_ref().is_none_or(is_inside)
+        is_from(self.networks.as_deref(), ip)
     }
 
     /// Whether whoever meets these meets the others too.
@@ -83,6 +81,7 @@ impl Conditions {
                 (Some(these), Some(others)) => these.are_within(others),
             }
             && self.require_purpose >= others.require_purpose
+            && self.allow_automation <= others.allow_automation
     }
 
     /// What nobody knows is met by nobody: no demand is stronger.
@@ -92,6 +91,16 @@ impl Conditions {
             rank => rank,
         })
     }
+}
+
+/// Whether an address is in one of these networks, where there are any.
+pub(crate) fn is_from(networks: Option<&[IpNet]>, ip: Option<IpAddr>) -> bool {
+    // An IPv4 address in the dress of IPv6 is the same address.
+    let is_inside = |networks: &[IpNet]| {
+        let ip = ip.map(|ip| ip.to_canonical());
+        ip.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip)))
+    };
+    networks.is_none_or(is_inside)
 }
 
 /// Whether each of these is inside one of the others. Parts that only together make up one of these

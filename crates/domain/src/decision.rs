@@ -7,6 +7,7 @@ use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, T
 
 use crate::{
     access_request::{AccessRequest, RequestState},
+    api_key::KeyBounds,
     permission::{self, Permissions, UNMASK_PII},
     refusal::Refusal,
     relationship::{
@@ -32,7 +33,7 @@ pub struct Wish {
     pub scope: Option<Scope>,
     /// Why.
     pub purpose: Option<Purpose>,
-    /// How strongly the user authenticated.
+    /// How strongly the user authenticated. Of no account with a key, as all that follows of a login.
     pub acr: Option<String>,
     /// When the user authenticated.
     pub auth_time: Option<Ts>,
@@ -40,6 +41,15 @@ pub struct Wish {
     pub idp: Option<String>,
     /// From which address it is asked for.
     pub ip: Option<IpAddr>,
+    /// To what the key is bound by which it is asked for; `None` where somebody is logged in.
+    pub key: Option<KeyBounds>,
+}
+
+impl Wish {
+    /// What a login says, where there is one: a key proves nobody's presence, whatever stands beside it.
+    fn of_login<'a, T: ?Sized>(&'a self, said: Option<&'a T>) -> Option<&'a T> {
+        said.filter(|_| self.key.is_none())
+    }
 }
 
 /// The client as it is now.
@@ -193,6 +203,9 @@ fn subject(subject: &SubjectFacts, wish: &Wish, now: Ts) -> Result<Ts, Refusal> 
     if !wish.may_switch {
         return Err(Refusal::SwitchNotPermitted);
     }
+    if wish.key.as_ref().is_some_and(|key| !key.admit(wish.ip)) {
+        return Err(Refusal::KeyNetworkNotAdmitted);
+    }
     Ok(session_ends_at)
 }
 
@@ -205,6 +218,9 @@ fn target(facts: &Facts, wish: &Wish) -> Result<TargetFacts, Refusal> {
     }
     if target.status != TenantStatus::Active {
         return Err(Refusal::TenantInactive);
+    }
+    if wish.key.as_ref().is_some_and(|key| !key.are_for(Some(target.id))) {
+        return Err(Refusal::KeyNotForTenant);
     }
     Ok(target)
 }
@@ -236,17 +252,22 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     if !conditions.are_for(wish.user) {
         return Err(Refusal::NotAssigned);
     }
-    if !conditions.trust(wish.idp.as_deref()) {
+    if !conditions.trust(wish.of_login(wish.idp.as_deref())) {
         return Err(Refusal::IdpNotTrusted);
     }
 
     // From here on the relationship is established as active for this user: answers may differ.
+    if wish.key.is_some() && !conditions.allow_automation {
+        return Err(Refusal::AutomationNotAllowed);
+    }
     // A demand that nobody knows is met by nobody: read as the weakest, it would demand nothing.
-    let rank = |acr: &Option<String>| acr.as_deref().map_or(0, acr_rank);
-    let demanded = rank(&conditions.min_acr);
-    let is_too_weak = conditions.min_acr.is_some() && (demanded == 0 || rank(&wish.acr) < demanded);
+    let rank = |acr: Option<&str>| acr.map_or(0, acr_rank);
+    let demanded = rank(conditions.min_acr.as_deref());
+    let held = rank(wish.of_login(wish.acr.as_deref()));
+    let is_too_weak = conditions.min_acr.is_some() && (demanded == 0 || held < demanded);
     let is_too_old = conditions.max_age_secs.is_some_and(|max_age| {
-        wish.auth_time.is_none_or(|at| now >= at.plus_secs(max_age.saturating_add(1)))
+        wish.of_login(wish.auth_time.as_ref())
+            .is_none_or(|at| now >= at.plus_secs(max_age.saturating_add(1)))
     });
     if is_too_weak || is_too_old {
         return Err(Refusal::StepUpRequired);
@@ -263,7 +284,7 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     Ok(roles)
 }
 
-/// requested ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable. Each by
+/// requested ∩ key ∩ roles ∩ relationship ∩ client ∩ audience ∩ switch ceiling − never-delegable. Each by
 /// its own name: a pattern in a token would stand for what is below it, the never-delegable too.
 fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Scope, Refusal> {
     let Case { facts, wish, audience, target, .. } = *case;
@@ -278,6 +299,7 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
     let granted = asked.filtered(|p| {
         reach.iter().any(|set| set.allows(p))
             && held.allows(p)
+            && wish.key.as_ref().is_none_or(|key| key.allow(p))
             && facts.client.permissions.allows(p)
             && audience.allows(p)
             && (!is_restricted || permission::is_read_only(p))

@@ -25,6 +25,8 @@ words! {
         HomeTenant = "home_tenant",
         /// Whether the login is for switching at all.
         Switching = "switching",
+        /// From where the key is used.
+        ApiKey = "api_key",
         /// The resource server.
         Audience = "audience",
         /// The tenant to act in.
@@ -39,6 +41,8 @@ words! {
         Assignment = "assignment",
         /// The provider of the login.
         IdentityProvider = "identity_provider",
+        /// Whether keys may enter.
+        Automation = "automation",
         /// How strong and how fresh the login is.
         LoginStrength = "login_strength",
         /// From where.
@@ -92,8 +96,12 @@ impl Refusal {
             Self::UserInactive => Step::Person,
             Self::HomeTenantInactive => Step::HomeTenant,
             Self::SwitchNotPermitted => Step::Switching,
+            Self::KeyNetworkNotAdmitted => Step::ApiKey,
             Self::AudienceNotAllowed => Step::Audience,
-            Self::TenantUnknown | Self::TenantInactive | Self::TenantIsHome => Step::Tenant,
+            Self::TenantUnknown
+            | Self::TenantInactive
+            | Self::TenantIsHome
+            | Self::KeyNotForTenant => Step::Tenant,
             Self::NoRelationship
             | Self::RelationshipRequested
             | Self::RelationshipDeclined
@@ -104,6 +112,7 @@ impl Refusal {
             Self::RoleNotCovered => Step::Role,
             Self::NotAssigned => Step::Assignment,
             Self::IdpNotTrusted => Step::IdentityProvider,
+            Self::AutomationNotAllowed => Step::Automation,
             Self::StepUpRequired => Step::LoginStrength,
             Self::NetworkNotAdmitted => Step::Network,
             Self::OutsideHours => Step::Hours,
@@ -139,6 +148,7 @@ impl Refusal {
             Self::RelationshipRequested
             | Self::RelationshipNotStarted
             | Self::PartnerAccessOff
+            | Self::AutomationNotAllowed
             | Self::NetworkNotAdmitted
             | Self::OutsideHours
             | Self::NoScopeLeft
@@ -147,6 +157,8 @@ impl Refusal {
             | Self::ApprovalPending => Fixer::Customer,
             Self::SubjectRevoked
             | Self::SessionEnded
+            | Self::KeyNetworkNotAdmitted
+            | Self::KeyNotForTenant
             | Self::TenantUnknown
             | Self::TenantIsHome
             | Self::IdpNotTrusted
@@ -172,7 +184,14 @@ impl Step {
         let fails_as = |class| Refusal::ALL.iter().any(|r| r.step() == self && r.class() == class);
         match side {
             Side::Partner if fails_as(Class::Target) => Some(CUSTOMERS_SIDE),
-            Side::Customer if matches!(self, Self::IdentityProvider | Self::LoginStrength) => None,
+            Side::Customer
+                if matches!(
+                    self,
+                    Self::IdentityProvider | Self::Automation | Self::LoginStrength
+                ) =>
+            {
+                None
+            }
             Side::Customer
                 if fails_as(Class::Client) || fails_as(Class::Subject) || self == Self::Role =>
             {
@@ -184,7 +203,7 @@ impl Step {
 }
 
 /// The facts as they would be after a login that is as the customer demands it. Whether a partner's people
-/// are logged in now, how and until when, nobody of the customer's learns by asking.
+/// are logged in now, how and until when, and which keys they have, nobody of the customer's learns by asking.
 fn with_a_login(facts: &Facts, now: Ts) -> Facts {
     let mut facts = facts.clone();
     facts.subject.is_revoked = false;
@@ -223,11 +242,14 @@ impl Explanation {
     /// Decides, and keeps which edge it was that spoke.
     #[must_use]
     pub fn of(side: Side, facts: &Facts, wish: &Wish, (limits, now): (Limits, Ts)) -> Self {
-        let facts = match side {
-            Side::Customer => Cow::Owned(with_a_login(facts, now)),
-            Side::Partner | Side::Operator => Cow::Borrowed(facts),
+        let (facts, wish) = match side {
+            Side::Customer => (
+                Cow::Owned(with_a_login(facts, now)),
+                Cow::Owned(Wish { key: None, ..wish.clone() }),
+            ),
+            Side::Partner | Side::Operator => (Cow::Borrowed(facts), Cow::Borrowed(wish)),
         };
-        let facts = &*facts;
+        let (facts, wish) = (&*facts, &*wish);
         let verdict = decide(facts, wish, limits, now);
         let speaks = |edge: &&Relationship| {
             let alone = Facts { relationships: vec![(*edge).clone()], ..facts.clone() };

@@ -2,6 +2,7 @@
 
 pub mod access_request;
 pub mod acr;
+pub mod api_key;
 pub mod client;
 pub mod client_settings;
 pub mod conditions;
@@ -24,6 +25,7 @@ pub mod terms;
 pub mod words;
 
 pub use access_request::AccessRequest;
+pub use api_key::KeyBounds;
 pub use client::{AuthMethod, Profile, Registration};
 pub use client_settings::{ClientSettings, Fault};
 pub use decision::{Facts, Limits, Mandate, Wish, decide};

@@ -28,6 +28,10 @@ pub const LIST_TENANTS: &str = "partner.tenants.list";
 /// What a user needs in the home token to switch into another tenant.
 pub const SWITCH_CONTEXT: &str = "partner.tenants.switch_context";
 
+/// The permission to set customers up, which a key must be given by its name. Whoever is logged in needs the
+/// role alone.
+pub const PROVISION_TENANTS: &str = "partner.tenants.provision";
+
 /// What a token needs to see personal data unmasked.
 pub const UNMASK_PII: &str = "pii.unmask";
 

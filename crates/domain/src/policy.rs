@@ -1,10 +1,10 @@
 //! Who may change what. Every verb that changes something takes a [`Permit`], and only this module
 //! can make one: a verb cannot be called without having asked.
 
-use procura_token::{ClientId, Scope, SessionId, TenantId, UserId};
+use procura_token::{ApiKeyId, ClientId, Scope, SessionId, TenantId, UserId};
 
 use crate::{
-    permission::LIST_TENANTS,
+    permission::{LIST_TENANTS, PROVISION_TENANTS},
     relationship::{Relationship, Side},
     roles::UserRole,
 };
@@ -25,6 +25,8 @@ pub struct Caller {
     pub session: SessionId,
     /// The client through which the call comes.
     pub client: ClientId,
+    /// By which key; `None` where somebody is logged in.
+    pub key: Option<ApiKeyId>,
 }
 
 /// Proof that the policy said yes. It names the side on which its holder acts.
@@ -194,6 +196,36 @@ impl Caller {
         }
     }
 
+    /// May set customers up. A key must have been given that by its name.
+    pub fn provision(&self) -> Result<Permit, Denied> {
+        let permit = self.represent_partner()?;
+        match self.key {
+            Some(_) if !self.scope.contains(PROVISION_TENANTS) => Err(Denied::Forbidden),
+            _ => Ok(permit),
+        }
+    }
+
+    /// May make keys for the own programs. No key makes another one.
+    pub fn make_key(&self) -> Result<Permit, Denied> {
+        let has_role = self.roles.iter().any(|role| role.is_partner_role() && self.is(*role));
+        if has_role && self.key.is_none() {
+            return Ok(Self::permit(Side::Partner, self.tenant));
+        }
+        Err(Denied::Forbidden)
+    }
+
+    /// May see, and end, all keys of the tenant's people. Whoever may not may still end the own ones.
+    pub fn administer_keys(&self, tenant: TenantId) -> Result<Permit, Denied> {
+        let is_admin = self.is(UserRole::PartnerAdmin) || self.is(UserRole::TenantAdmin);
+        if self.tenant == tenant && is_admin && self.key.is_none() {
+            return Ok(Self::permit(Side::Partner, tenant));
+        }
+        if self.is(UserRole::SuperAdmin) {
+            return Ok(Self::permit(Side::Operator, tenant));
+        }
+        Err(Denied::Hidden)
+    }
+
     /// Whether the caller may list the tenants that the own tenant manages.
     pub fn list_managed(&self) -> Result<(), Denied> {
         let may_list = |role: &UserRole| role.home_scope().contains(&LIST_TENANTS);
@@ -216,6 +248,7 @@ mod tests {
             scope: scope.parse().unwrap(),
             session: SessionId::from_bits(3),
             client: "cli_app".parse().unwrap(),
+            key: None,
         }
     }
 
@@ -260,5 +293,39 @@ mod tests {
         let partner = |scope| caller(UserRole::PartnerAdmin, scope);
         assert!(partner("partner.tenants.list").represent_partner().is_ok());
         assert_eq!(partner("openid").represent_partner(), Err(Denied::Forbidden));
+    }
+
+    #[test]
+    fn a_key_does_what_it_was_given_by_name_and_makes_no_other() {
+        let login = caller(UserRole::PartnerAdmin, "partner.tenants.list");
+        assert!(
+            login.provision().is_ok() && login.make_key().is_ok(),
+            "a login needs the role alone"
+        );
+        assert!(login.administer_keys(login.tenant).is_ok());
+        let key = |role, scope| Caller { key: Some(ApiKeyId::from_bits(1)), ..caller(role, scope) };
+        let both = "partner.tenants.list partner.tenants.provision";
+        assert!(key(UserRole::PartnerAdmin, both).provision().is_ok());
+        for (role, scope) in [
+            (UserRole::PartnerAdmin, "partner.tenants.list"),
+            (UserRole::PartnerAdmin, "partner.tenants.provision"),
+            (UserRole::PartnerSupport, both),
+        ] {
+            assert_eq!(key(role, scope).provision(), Err(Denied::Forbidden), "{scope}");
+        }
+        assert_eq!(key(UserRole::PartnerAdmin, both).make_key(), Err(Denied::Forbidden));
+        assert!(key(UserRole::PartnerAdmin, both).administer_keys(login.tenant).is_err());
+        for role in [UserRole::Member, UserRole::SuperAdmin, UserRole::TenantAdmin] {
+            assert_eq!(
+                caller(role, "operator.admin tenant.admin").make_key(),
+                Err(Denied::Forbidden)
+            );
+        }
+        let support = caller(UserRole::PartnerSupport, "partner.tenants.list");
+        assert!(support.make_key().is_ok());
+        assert_eq!(support.administer_keys(support.tenant), Err(Denied::Hidden));
+        let other = TenantId::from_bits(9);
+        assert_eq!(login.administer_keys(other), Err(Denied::Hidden));
+        assert!(caller(UserRole::SuperAdmin, "operator.admin").administer_keys(other).is_ok());
     }
 }

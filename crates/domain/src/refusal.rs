@@ -18,6 +18,8 @@ words! {
         HomeTenantInactive = "home_tenant_inactive",
         /// The subject token does not permit switching.
         SwitchNotPermitted = "switch_not_permitted",
+        /// The key cannot be used from this network.
+        KeyNetworkNotAdmitted = "key_network_not_admitted",
         /// The audience is unknown, takes no delegated tokens, or is not for this client.
         AudienceNotAllowed = "audience_not_allowed",
         /// No such tenant.
@@ -26,6 +28,8 @@ words! {
         TenantInactive = "tenant_inactive",
         /// The target is the user's own tenant.
         TenantIsHome = "tenant_is_home",
+        /// The key is for other tenants.
+        KeyNotForTenant = "key_not_for_tenant",
         /// Nobody ever agreed on anything.
         NoRelationship = "no_relationship",
         /// The customer has not answered the request.
@@ -46,6 +50,8 @@ words! {
         NotAssigned = "not_assigned",
         /// The login came through an identity provider that the customer does not trust.
         IdpNotTrusted = "idp_not_trusted",
+        /// The relationship is for people who are logged in: the customer let no keys in.
+        AutomationNotAllowed = "automation_not_allowed",
         /// The login is too weak or too old for this relationship.
         StepUpRequired = "step_up_required",
         /// The request came from a network that the relationship does not admit.
@@ -102,8 +108,9 @@ impl Refusal {
             | Self::SessionEnded
             | Self::UserInactive
             | Self::HomeTenantInactive
-            | Self::SwitchNotPermitted => Class::Subject,
-            Self::StepUpRequired => Class::StepUp,
+            | Self::SwitchNotPermitted
+            | Self::KeyNetworkNotAdmitted => Class::Subject,
+            Self::AutomationNotAllowed | Self::StepUpRequired => Class::StepUp,
             Self::ApprovalRequired | Self::ApprovalPending => Class::Approval,
             Self::ApprovalDeclined => Class::Declined,
             Self::ApprovalUnanswered => Class::Unanswered,

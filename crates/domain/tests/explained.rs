@@ -7,7 +7,7 @@
 mod world;
 
 use procura_domain::{
-    Access, Explanation, Refusal,
+    Access, Explanation, KeyBounds, Permissions, Refusal,
     explain::{CUSTOMERS_SIDE, Line, NOT_AVAILABLE, PARTNERS_SIDE, Standing, Step},
     hours::Hours,
     refusal::Class,
@@ -29,6 +29,7 @@ fn logged_in(w: &World, other: &World) -> World {
     w.wish.acr.clone_from(&other.wish.acr);
     w.wish.auth_time = other.wish.auth_time;
     w.wish.idp.clone_from(&other.wish.idp);
+    w.wish.key.clone_from(&other.wish.key);
     w
 }
 
@@ -41,6 +42,7 @@ fn well_logged_in(w: &World) -> World {
     w.wish.acr = Some("urn:procura:acr:phr".into());
     w.wish.auth_time = Some(w.now);
     w.wish.idp = Some("corp".into());
+    w.wish.key = None;
     for edge in &mut w.facts.relationships {
         let conditions = &mut edge.conditions;
         conditions.trusted_idps = conditions.trusted_idps.as_ref().map(|_| vec!["corp".into()]);
@@ -55,8 +57,20 @@ fn failed(lines: &[Line]) -> Option<&Line> {
 
 /// Spoils what this step looks at, on every edge, and nothing that an earlier one does.
 fn spoil(w: &mut World, step: Step) {
+    let open = KeyBounds { permissions: Permissions::everything(), tenants: None, networks: None };
+    if step == Step::Automation {
+        // Who comes by a key came by no provider.
+        let idp = w.wish.idp.as_deref().filter(|_| w.wish.key.is_none());
+        for edge in &mut w.facts.relationships {
+            if edge.conditions.trust(idp) {
+                edge.conditions.trusted_idps = None;
+            }
+        }
+    }
     let facts = &mut w.facts;
     match step {
+        Step::ApiKey => w.wish.key.get_or_insert(open).networks = Some(Vec::new()),
+        Step::Automation => drop(w.wish.key.get_or_insert(open).clone()),
         Step::Client => facts.client.is_usable = false,
         Step::Login => facts.subject.session_ends_at = None,
         Step::Person => facts.subject.is_active = false,
@@ -78,6 +92,7 @@ fn spoil(w: &mut World, step: Step) {
             Step::Access => edge.access = Access::Off,
             Step::Assignment => conditions.assigned_to = Some(Vec::new()),
             Step::IdentityProvider => conditions.trusted_idps = Some(Vec::new()),
+            Step::Automation => conditions.allow_automation = false,
             Step::LoginStrength => conditions.min_acr = Some("urn:example:nobody".into()),
             Step::Network => conditions.networks = Some(Vec::new()),
             Step::Hours => {
@@ -161,7 +176,7 @@ proptest! {
         let told = explain(Side::Customer, &w);
         prop_assert_eq!(&told, &explain(Side::Customer, &logged_in(&w, &other)));
         let steps: Vec<_> = told.lines().iter().map(|line| line.step).collect();
-        for hidden in [Step::Login, Step::IdentityProvider, Step::LoginStrength] {
+        for hidden in [Step::Login, Step::IdentityProvider, Step::Automation, Step::LoginStrength] {
             prop_assert!(!steps.contains(&hidden.as_str()));
         }
     }

@@ -210,6 +210,7 @@ nothing           F     H      F       F          F        F       H          F 
 
 fn caller(tenant: TenantId, roles: &[UserRole]) -> Caller {
     Caller {
+        key: None,
         user: UserId::from_bits(1),
         tenant,
         roles: roles.to_vec(),

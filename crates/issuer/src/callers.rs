@@ -12,8 +12,17 @@ use crate::{Call, Error, Issuer, Result, idempotency::Claim};
 pub struct Proof {
     keys: Vec<KeyHash>,
     rvs: Seq,
+    /// When the person logged in, in seconds; `None` where nobody is logged in.
+    pub(crate) auth_time: Option<i64>,
     /// The key under which the change happens, where the caller named one.
     pub(crate) claim: Option<Claim>,
+}
+
+impl Proof {
+    /// That of a key: nobody is logged in.
+    pub(crate) const fn of_key(keys: Vec<KeyHash>, rvs: Seq) -> Self {
+        Self { keys, rvs, auth_time: None, claim: None }
+    }
 }
 
 /// How much of a login a token needs behind it.
@@ -30,7 +39,8 @@ impl Issuer {
     pub fn proof(&self, token: &str, shown: Shown<'_>) -> Result<Proof> {
         let genuine = self.genuine(token, shown, self.0.environment.now());
         let genuine = genuine.map_err(|_| Error::Unauthenticated)?;
-        Ok(Proof { keys: genuine.keys.clone(), rvs: genuine.claims.rvs, claim: None })
+        let (keys, auth_time) = (genuine.keys.clone(), genuine.claims.auth_time);
+        Ok(Proof { keys, rvs: genuine.claims.rvs, auth_time, claim: None })
     }
 
     /// Opens the transaction of a change. Whoever was disabled while the request waited changes nothing.
@@ -92,6 +102,7 @@ impl Issuer {
             scope: claims.scope.clone(),
             session: session.id,
             client: claims.client_id.clone(),
+            key: None,
         })
     }
 

@@ -3,21 +3,23 @@
 
 use std::sync::Arc;
 
-use procura_domain::{Refusal, Wish, acr::known_acr, permission};
+use procura_domain::{Refusal, Wish, acr::known_acr};
 use procura_store::{
     audit::Entry,
     clients::Client,
     ledger::{Exchange, Recorded},
 };
 use procura_token::{
-    AccessRequestId, AuditId, DelegationId, Kind, Purpose, Rejection, Scope, Shown,
-    TenantDelegation, TenantId, Ts, UserId, jws::Genuine,
+    AccessRequestId, AuditId, DelegationId, Purpose, Scope, TenantDelegation, TenantId, Ts,
 };
 
 use crate::{
-    Error, Issuer, Minted, Result, Via, details,
+    Error, Issuer, Minted, Result, Via,
+    api_keys::AUDITED_KEY,
+    details,
     dpop::{ProvenKey, admit_binding},
     mint::Delegated,
+    subject_tokens::{Subject, SubjectToken, Unusable},
 };
 
 /// The grant type's name.
@@ -29,8 +31,8 @@ pub const ACTION: &str = "token.exchange";
 pub struct Request<'a> {
     /// The authenticated client.
     pub client: Arc<Client>,
-    /// The home access token.
-    pub subject_token: &'a str,
+    /// The home access token, or the key.
+    pub subject_token: SubjectToken<'a>,
     /// The customer: an id or a slug.
     pub tenant_id: &'a str,
     /// The resource server; the client's default where it is absent.
@@ -63,7 +65,7 @@ pub struct Granted {
 }
 
 impl Issuer {
-    /// Exchanges a home token for a delegated one. Whatever the outcome, it is in the audit log
+    /// Exchanges a home token, or a key, for a delegated token. Whatever the outcome, it is in the audit log
     /// before this returns.
     pub async fn exchange(&self, request: &Request<'_>) -> Result<Granted> {
         let granted = self.try_exchange(request).await;
@@ -75,7 +77,7 @@ impl Issuer {
         let now = self.0.environment.now();
         let entry = self.exchange_entry(request, now)?;
         // Steps 1 to 4: the client's right to the grant, the subject token, the audience.
-        let prepared = match self.prepare(request, now) {
+        let prepared = match self.prepare(request, now).await {
             Ok(prepared) => prepared,
             Err((error, reason)) => {
                 self.admit_failing(&request.client, &request.via).await?;
@@ -86,51 +88,35 @@ impl Issuer {
             }
         };
         // Counted for whoever it is now known to be; beyond a limit nothing is read and nothing written.
-        let whose = (prepared.subject.claims.tenant, prepared.user);
+        let whose = (prepared.subject.home, prepared.subject.user);
         self.limit_exchange(whose, request.tenant_id, &request.via).await?;
         // Steps 5 to 9: gather, decide and record in one transaction.
-        let recorded = self.0.store.exchange(self.ledger_job(request, &prepared, entry)?).await?;
+        let mut job = self.ledger_job(request, &prepared, entry)?;
+        if let Some(key) = &prepared.subject.key {
+            job.entry.add_detail(AUDITED_KEY, &key.id);
+        }
+        let recorded = self.0.store.exchange(job).await?;
         let granted = self.conclude(request, &prepared, recorded, now).await?;
         self.learn_name(whose.0, request.tenant_id, granted.tenant).await;
+        if let Some(key) = &prepared.subject.key {
+            self.note_use(key, now).await;
+        }
         Ok(granted)
     }
 
-    fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, (Error, &'static str)> {
+    async fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, Unusable> {
         // 1 The client may use this grant at all.
         if !request.client.grant_types.contains(GRANT) {
             return Err((Error::GrantNotAllowed, Error::GrantNotAllowed.code()));
         }
         admit_binding(&request.client, request.key.as_ref()).map_err(|e| (e, e.code()))?;
-        // 3 The subject token: genuine, a home token of a user's login, of this client. One that is bound
-        // to a key comes with a proof of the same key, and what it gives is bound to that key again.
-        let unusable = |reason: &'static str| (Error::SubjectUnusable, reason);
-        let subject = self
-            .genuine(request.subject_token, Shown::ByOther, now)
-            .map_err(|rejection| unusable(rejection.code()))?;
-        let Kind::Home { user } = subject.kind else {
-            return Err(unusable(match subject.kind {
-                Kind::Delegated(_) => "subject_token_delegated",
-                _ => "subject_token_without_user",
-            }));
-        };
-        let claims = &subject.claims;
-        if let Some(bound) = &claims.cnf
-            && request.key.as_ref().is_none_or(|key| key.thumbprint() != bound.jkt)
-        {
-            return Err(unusable(Rejection::Bound.code()));
-        }
-        if claims.aud != self.0.settings.issuer {
-            return Err(unusable("subject_token_for_another_audience"));
-        }
-        let is_own = claims.client_id == request.client.id;
-        if !is_own && !request.client.exchange_for.contains(&claims.client_id) {
-            return Err(unusable("subject_token_of_another_client"));
-        }
+        // 3 The subject token: genuine, a home token of a user's login or a person's key, of this client.
+        let subject = self.subject_of(request, now).await?;
         // 4 The audience: one that is registered for this client; whether it takes delegated tokens
         // is decided with the other facts.
         let audience = request.audience.as_deref().or(request.client.default_audience.as_deref());
         let audience = audience.ok_or((Error::Invalid("audience"), "audience_missing"))?.to_owned();
-        Ok(Prepared { subject, user, audience })
+        Ok(Prepared { subject, audience })
     }
 
     fn ledger_job(
@@ -139,35 +125,36 @@ impl Issuer {
         prepared: &Prepared,
         entry: Entry,
     ) -> Result<Exchange> {
-        let claims = &prepared.subject.claims;
+        let subject = &prepared.subject;
         let target: Option<TenantId> = request.tenant_id.parse().ok();
         Ok(Exchange {
             wish: Wish {
-                user: prepared.user,
-                home: claims.tenant,
+                user: subject.user,
+                home: subject.home,
                 target,
-                may_switch: claims.scope.contains(permission::SWITCH_CONTEXT),
+                may_switch: subject.may_switch,
                 scope: request.scope.clone(),
                 purpose: request.purpose.clone(),
-                acr: claims.acr.clone(),
-                auth_time: claims.auth_time.map(Ts::from_secs),
-                idp: claims.idp.clone(),
+                acr: subject.acr.clone(),
+                auth_time: subject.auth_time.map(Ts::from_secs),
+                idp: subject.idp.clone(),
                 ip: request.via.ip.as_deref().and_then(|ip| ip.parse().ok()),
+                key: subject.key.as_ref().map(|key| key.bounds.clone()),
             },
             target_slug: target.is_none().then(|| request.tenant_id.to_owned()),
             client: Arc::clone(&request.client),
-            subject_client: claims.client_id.clone(),
+            subject_client: subject.client.clone(),
             audience: prepared.audience.clone(),
-            session: claims.sid.ok_or(Error::SubjectUnusable)?,
-            subject_keys: prepared.subject.keys.clone(),
-            subject_rvs: claims.rvs,
+            session: subject.session,
+            subject_keys: subject.keys.clone(),
+            subject_rvs: subject.rvs,
             limits: self.0.settings.limits,
             new_delegation: DelegationId::from_bits(self.0.environment.id_bits()?),
             new_access_request: AccessRequestId::from_bits(self.0.environment.id_bits()?),
             entry: Entry {
                 jti: Some(self.new_jti()?),
-                actor_user_id: Some(prepared.user),
-                actor_tenant_id: Some(claims.tenant),
+                actor_user_id: Some(subject.user),
+                actor_tenant_id: Some(subject.home),
                 resource_id: Some(prepared.audience.clone()),
                 ..entry
             },
@@ -203,8 +190,7 @@ impl Issuer {
                 signers: &signers,
                 client: &request.client,
                 audience: &prepared.audience,
-                subject: &prepared.subject.claims,
-                actor: prepared.user,
+                subject: &prepared.subject,
                 mandate,
                 delegation,
                 purpose: request.purpose.clone(),
@@ -242,7 +228,6 @@ impl Issuer {
 }
 
 struct Prepared {
-    subject: Arc<Genuine>,
-    user: UserId,
+    subject: Subject,
     audience: String,
 }

@@ -6,10 +6,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use procura_domain::{
     Explanation, RelationshipKind, Wish, permission::SWITCH_CONTEXT, relationship::Side,
 };
-use procura_store::{Tx, audit::Entry, clients::Client, ledger::Exchange, patience, users::User};
+use procura_store::{
+    Tx, api_keys::ApiKey, audit::Entry, clients::Client, ledger::Exchange, patience, users::User,
+};
 use procura_token::{
-    AccessClaims, AccessRequestId, AuditId, ClientId, DelegationId, Kind, Purpose, Scope, Seq,
-    SessionId, Shown, TenantId, UserId,
+    AccessClaims, AccessRequestId, ApiKeyId, AuditId, ClientId, DelegationId, Kind, Purpose, Scope,
+    Seq, SessionId, Shown, TenantId, UserId,
     jws::{Genuine, kid_of},
     revocation::named_keys_of,
 };
@@ -23,6 +25,7 @@ use crate::{
 
 /// Who asks waits so long for the others.
 const TURN_WITHIN: Duration = Duration::from_secs(1);
+const NO_SESSION: SessionId = SessionId::from_bits(0);
 /// Longer names are nobody's.
 const MAX_NAME_BYTES: usize = 200;
 
@@ -43,6 +46,8 @@ pub struct Question {
     pub purpose: Option<Purpose>,
     /// From which address.
     pub ip: Option<IpAddr>,
+    /// By which key of the person's; with the login that the person has where it is absent.
+    pub key: Option<ApiKeyId>,
 }
 
 /// What a token is worth.
@@ -80,8 +85,15 @@ impl Issuer {
             return Err(Error::NotFound);
         }
         let client = tx.find_client(&question.client).await?.ok_or(Error::Invalid("client_id"))?;
+        let key = match question.key {
+            Some(id) => Some(key_of(&mut tx, id, (&person, side)).await?),
+            None => None,
+        };
+        if key.as_ref().is_some_and(|key| key.client != client.id) {
+            return Err(Error::Invalid("client_id"));
+        }
         let can_exchange = client.grant_types.contains(GRANT);
-        let exchange = self.imagined(&mut tx, question, (&person, target), client).await?;
+        let exchange = self.imagined(&mut tx, question, (&person, target, key), client).await?;
         let mut facts = tx.facts(&exchange).await?;
         facts.client.is_usable &= can_exchange;
         let bounds = (exchange.limits, tx.now());
@@ -150,11 +162,18 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         question: &Question,
-        (person, target): (&User, Option<TenantId>),
+        (person, target, key): (&User, Option<TenantId>, Option<ApiKey>),
         client: Client,
     ) -> Result<Exchange> {
-        let session = tx.find_newest_session(person.id).await?;
+        let session = match key {
+            Some(_) => None,
+            None => tx.find_newest_session(person.id).await?,
+        };
         let is_let = person.roles.iter().any(|role| role.home_scope().contains(&SWITCH_CONTEXT));
+        let may_switch = match &key {
+            Some(key) => key.bounds.at_home().contains(SWITCH_CONTEXT),
+            None => is_let && client.scope.contains(SWITCH_CONTEXT),
+        };
         let audience = question.audience.clone().or_else(|| client.default_audience.clone());
         let target_slug = question.tenant.parse::<TenantId>().is_err();
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
@@ -163,20 +182,24 @@ impl Issuer {
                 user: person.id,
                 home: person.tenant,
                 target,
-                may_switch: is_let && client.scope.contains(SWITCH_CONTEXT),
+                may_switch,
                 scope: question.scope.clone(),
                 purpose: question.purpose.clone(),
                 acr: session.as_ref().map(|session| session.acr.clone()),
                 auth_time: session.as_ref().map(|session| session.auth_time),
                 idp: session.as_ref().map(|session| session.idp.clone()),
                 ip: question.ip,
+                key: key.as_ref().map(|key| key.bounds.clone()),
             },
             target_slug: target_slug.then(|| question.tenant.clone()),
             subject_client: client.id.clone(),
             audience: audience.ok_or(Error::Invalid("audience"))?,
             client: Arc::new(client),
             // No login has the id of nothing: without one the decision says so.
-            session: session.map_or(SessionId::from_bits(0), |session| session.id),
+            session: session
+                .map(|session| session.id)
+                .or(key.map(|key| key.session))
+                .unwrap_or(NO_SESSION),
             subject_keys: Vec::new(),
             subject_rvs: Seq(0),
             limits: self.0.settings.limits,
@@ -204,11 +227,10 @@ impl Issuer {
         if client.is_none_or(|client| !client.is_enabled) {
             causes.push("client_disabled");
         }
-        if let Some(sid) = claims.sid {
-            let session = tx.find_session(sid).await?;
-            if session.is_none_or(|session| !session.is_live(tx.now())) {
-                causes.push("session_ended");
-            }
+        if let Some(sid) = claims.sid
+            && !tx.is_session_live(sid).await?
+        {
+            causes.push("session_ended");
         }
         if let Kind::Delegated(d) = &genuine.kind {
             let running = tx.find_delegation(d.delegation).await?;
@@ -240,6 +262,13 @@ fn may_ask(hand: Hand<'_>) -> Result<()> {
         caller.ask_why(caller.tenant, None)?;
     }
     Ok(())
+}
+
+/// A key of this person's. The customer is told nothing of what keys there are.
+async fn key_of(tx: &mut Tx, id: ApiKeyId, (person, side): (&User, Side)) -> Result<ApiKey> {
+    let key = tx.find_api_key(id).await?;
+    let key = key.filter(|key| key.user == person.id && side != Side::Customer);
+    key.ok_or(Error::NotFound)
 }
 
 async fn is_linked(tx: &mut Tx, home: TenantId, target: Option<TenantId>) -> Result<bool> {

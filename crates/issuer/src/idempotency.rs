@@ -30,7 +30,13 @@ impl Issuer {
     /// Claims the key of a caller for a request, of which the hash is given.
     pub async fn claim(&self, caller: &Caller, key: &str, request: &[u8; 32]) -> Result<Asked> {
         // A key is that of one person at one client: two clients need not know of each other.
-        let key_hash = sha256(&[caller.client.as_str().as_bytes(), &[0], key.as_bytes()]);
+        let mut parts = vec![caller.client.as_str().as_bytes(), &[0], key.as_bytes()];
+        // What was answered to a person is not shown to who holds a key of the person's, nor to another key.
+        let by_key = caller.key.map(|key| key.to_string());
+        if let Some(by_key) = &by_key {
+            parts.extend([&[0], by_key.as_bytes()]);
+        }
+        let key_hash = sha256(&parts);
         let claim = Claim {
             user: caller.user,
             key_hash: hex(&key_hash),

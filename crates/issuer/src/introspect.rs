@@ -31,8 +31,7 @@ impl Issuer {
         let client = self.0.store.find_client(&claims.client_id).await?;
         let mut is_alive = client.is_some_and(|client| client.is_enabled);
         if let Some(sid) = claims.sid {
-            let session = self.0.store.find_session(sid).await?;
-            is_alive &= session.is_some_and(|session| session.is_live(now));
+            is_alive &= self.0.store.is_session_live(sid, now).await?;
         }
         if let Kind::Delegated(d) = &genuine.kind {
             let running = self.0.store.find_delegation(claims.tenant, d.delegation).await?;

@@ -2,6 +2,7 @@
 
 pub mod access_requests;
 pub mod agreements;
+pub mod api_keys;
 mod assertion;
 pub mod audit;
 pub mod authorize;
@@ -70,6 +71,7 @@ pub mod rotation;
 pub mod self_registration;
 mod strangers;
 mod subject;
+pub mod subject_tokens;
 pub mod trust;
 pub mod upstream;
 mod upstream_calls;

@@ -13,6 +13,7 @@ use crate::{
     Issuer, Result,
     dpop::{ProvenKey, admit_binding},
     keys::Signers,
+    subject_tokens::Subject,
 };
 
 /// More managed tenants than this are not listed in a home token but pointed to: a list is never cut.
@@ -55,8 +56,7 @@ pub(crate) struct Delegated<'a> {
     pub signers: &'a Signers,
     pub client: &'a Client,
     pub audience: &'a str,
-    pub subject: &'a AccessClaims,
-    pub actor: UserId,
+    pub subject: &'a Subject,
     pub mandate: Mandate,
     pub delegation: DelegationId,
     pub purpose: Option<Purpose>,
@@ -132,22 +132,22 @@ impl Issuer {
     pub(crate) fn mint_delegated(&self, d: Delegated<'_>, now: Ts) -> Result<Minted> {
         admit_binding(d.client, d.key)?;
         let customer = d.mandate.tenant;
-        let home = d.subject.tenant;
+        let (home, actor) = (d.subject.home, d.subject.user);
         let end = d.mandate.expires_at;
         let common =
             Common { client: d.client, key: d.key, tenant: customer, rvs: d.rvs, jti: d.jti, end };
         let claims = AccessClaims {
-            sub: self.principal(customer, d.actor).to_string(),
+            sub: self.principal(customer, actor).to_string(),
             aud: d.audience.to_owned(),
             audit_actor_tenant: Some(home),
             managed_tenant_ids: Some(vec![customer]),
             act: Some(Act {
                 iss: self.0.settings.issuer.clone(),
-                sub: d.actor,
+                sub: actor,
                 sub_profile: "user".to_owned(),
                 tenant: home,
             }),
-            sid: d.subject.sid,
+            sid: Some(d.subject.session),
             dlg: Some(d.delegation),
             rel: Some(d.mandate.relationship),
             roles: words(&d.mandate.roles),

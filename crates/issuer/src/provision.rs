@@ -44,7 +44,7 @@ pub struct Provisioned {
 impl Issuer {
     /// Sets a customer up. The partner never learns the invitation: it goes to the customer's admin.
     pub async fn provision_customer(&self, call: &Call, new: &NewCustomer) -> Result<Provisioned> {
-        let permit = call.caller.represent_partner()?;
+        let permit = call.caller.provision()?;
         let name = bounded(&new.name, 1..=120).ok_or(Error::Invalid("name"))?;
         let plan = new.plan.as_deref().unwrap_or("standard");
         let plan = bounded(plan, 1..=40).ok_or(Error::Invalid("plan"))?;

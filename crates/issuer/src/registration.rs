@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
+    api_keys::end_keys_for,
     clients::secret_hash,
     hand::{Hand, Subject, difference, permit_clients},
     revoke::Revoked,
@@ -194,6 +195,7 @@ impl Issuer {
         no_resource_server(&mut tx, &permit, id).await?;
         let is_by_operator = permit.side() == Side::Operator || client.is_stopped_by_operator;
         tx.update_client_status(id, false, is_by_operator).await?;
+        end_keys_for(&mut tx, id, "client.disable").await?;
         let ended = end_what_it_holds(&mut tx, id, "client.disable").await?;
         let about = Subject::client(client.tenant, id);
         tx.audit(self.entry_by(hand, "client.disable", about, Map::new())?);
@@ -250,6 +252,7 @@ impl Issuer {
         if tx.find_resource_server(&client.id).await?.is_some() {
             return Err(Error::WrongState("resource_server"));
         }
+        end_keys_for(tx, &client.id, "client.delete").await?;
         let ended = end_what_it_holds(tx, &client.id, "client.delete").await?;
         tx.delete_client(&client.id).await?;
         let about = Subject::client(client.tenant, &client.id);

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     Call, Error, Issuer, Result,
     agreements::{Patch, action, agreed, changes, patched},
+    api_keys::AUDITED_KEY,
     revoke::Revoked,
 };
 
@@ -173,7 +174,11 @@ impl Issuer {
         edge: &Relationship,
     ) -> Result<()> {
         let entry = self.entry(call, action, edge.customer)?;
-        tx.audit(about(edge, (Some(changes), reason), entry));
+        let mut entry = about(edge, (Some(changes), reason), entry);
+        if let Some(key) = &call.caller.key {
+            entry.add_detail(AUDITED_KEY, key);
+        }
+        tx.audit(entry);
         Ok(())
     }
 

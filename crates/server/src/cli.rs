@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    access_request_commands as requests, audit, backup_commands as backup,
-    break_glass_commands as glass, client_commands as clients,
+    access_request_commands as requests, api_key_commands as api_keys, audit,
+    backup_commands as backup, break_glass_commands as glass, client_commands as clients,
     config::Config,
     explain_command,
     failure::Failure,
@@ -47,6 +47,9 @@ enum Command {
     /// Shut partners out of a customer's tenant, or look after the codes with which the customer does so.
     #[command(subcommand)]
     BreakGlass(glass::Command),
+    /// Look after keys by which programs of partners' people act.
+    #[command(subcommand)]
+    ApiKey(api_keys::Command),
     /// Look after identity providers: by which logins of their own people of a tenant come in.
     #[command(subcommand)]
     IdentityProvider(providers::Command),
@@ -178,6 +181,7 @@ pub fn run() -> Result<(), Failure> {
         }
         Command::Client(command) => clients::run(&command),
         Command::AccessRequest(command) => requests::run(&command),
+        Command::ApiKey(command) => api_keys::run(&command),
         Command::BreakGlass(command) => glass::run(&command),
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 use procura_issuer::{explain::Question, hand::Hand};
-use procura_token::{ClientId, Purpose, Scope, UserId};
+use procura_token::{ApiKeyId, ClientId, Purpose, Scope, UserId};
 use serde_json::Value;
 
 use crate::{
@@ -21,7 +21,7 @@ pub struct Explain {
     #[command(flatten)]
     output: Output,
     /// A file with a token: what it is, and whether it is alive.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "tenant", "client", "audience", "scope", "purpose", "ip"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "tenant", "client", "audience", "scope", "purpose", "ip", "api_key"])]
     token: Option<PathBuf>,
     /// The person: id or e-mail address.
     #[arg(long, required_unless_present = "token")]
@@ -44,6 +44,9 @@ pub struct Explain {
     /// From which address.
     #[arg(long)]
     ip: Option<IpAddr>,
+    /// By which key of the person's [default: with the login that the person has].
+    #[arg(long, value_name = "ID")]
+    api_key: Option<ApiKeyId>,
 }
 
 /// Carries it out.
@@ -89,6 +92,7 @@ async fn question(issuer: &procura_issuer::Issuer, command: &Explain) -> Result<
         scope: command.scope.clone(),
         purpose: command.purpose.clone().map(|code| Purpose { code, r#ref: None }),
         ip: command.ip,
+        key: command.api_key,
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod access_request_commands;
 mod api;
+mod api_key_commands;
 mod app;
 mod around;
 mod audit;

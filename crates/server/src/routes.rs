@@ -34,6 +34,7 @@ fn table(does_register: bool) -> Routes {
         .merge(control_routes())
         .merge(tenant_routes())
         .merge(client_routes())
+        .merge(api_key_routes())
         .merge(identity_provider_routes())
         .merge(policy_routes())
         .merge(review_routes())
@@ -286,6 +287,16 @@ fn control_routes() -> Routes {
             "/api/v1/partner/relationships/{id}/preview",
             post(previews::relationship).is(&previews::RELATIONSHIP),
         )
+}
+
+fn api_key_routes() -> Routes {
+    use api::api_keys;
+    Routes::about("Keys for programs")
+        .route(
+            "/api/api-keys",
+            get(api_keys::list).is(&api_keys::LIST).post(api_keys::make).is(&api_keys::MAKE),
+        )
+        .route("/api/api-keys/{id}", delete(api_keys::end).is(&api_keys::END))
 }
 
 fn review_routes() -> Routes {

@@ -136,7 +136,7 @@ impl Entry {
     }
 
     /// Adds a member to the details.
-    pub(crate) fn add_detail(&mut self, name: &str, value: &impl Serialize) {
+    pub fn add_detail(&mut self, name: &str, value: &impl Serialize) {
         let member = serde_json::json!({ name: value }).to_string();
         // An object of ours grows at its end and is not read again: every exchange waits for this.
         let known = self.details.as_deref().and_then(|known| known.strip_suffix('}'));

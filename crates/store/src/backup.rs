@@ -40,7 +40,7 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "sessions",
-        "id user_id tenant_id cookie_hash auth_time# acr amr idp expires_at# ended_at#",
+        "id user_id tenant_id cookie_hash auth_time# acr amr idp expires_at# ended_at# is_login#",
     ),
     table(
         "clients",
@@ -127,6 +127,8 @@ pub const TABLES: &[Table] = &[
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends
 /// every login. The head row stands in the manifest.
 pub const LEFT_OUT: &[&str] = &[
+    // Each ends with its session, and those that were ended since would be good again.
+    "api_keys",
     "interactions",
     "authorization_codes",
     "delegation_sources",

@@ -2,6 +2,7 @@
 
 pub mod access_requests;
 pub mod agreements;
+pub mod api_keys;
 pub mod audit;
 pub mod backup;
 pub mod break_glass;

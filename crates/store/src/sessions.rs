@@ -1,4 +1,5 @@
-//! Login sessions. The cookie's value is stored as a hash only.
+//! Login sessions. The cookie's value is stored as a hash only. Sessions of keys (`api_keys`) stand in the same
+//! table, and are found by nothing here but the question whether one is live.
 
 use procura_token::{SessionId, TenantId, Ts, UserId};
 
@@ -39,6 +40,9 @@ impl Session {
     }
 }
 
+const IS_LIVE: &str = "SELECT count(*) AS n FROM sessions WHERE id = $1 AND ended_at IS NULL \
+                       AND expires_at > $2";
+
 fn session(row: &Row) -> Result<Session> {
     Ok(Session {
         id: row.parsed("id")?,
@@ -56,20 +60,33 @@ fn session(row: &Row) -> Result<Session> {
 impl Store {
     /// The session whose cookie has this hash.
     pub async fn find_session_by_cookie(&self, cookie_hash: &str) -> Result<Option<Session>> {
-        const FIND: &str = "SELECT * FROM sessions WHERE cookie_hash = $1";
+        const FIND: &str = "SELECT * FROM sessions WHERE cookie_hash = $1 AND is_login = 1";
         let row = query(FIND).bind(cookie_hash).fetch_optional(&self.readers).await?;
         row.as_ref().map(session).transpose()
     }
 
     /// The session with this id.
     pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
-        const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
+        const FIND: &str = "SELECT * FROM sessions WHERE id = $1 AND is_login = 1";
         let row = query(FIND).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(session).transpose()
+    }
+
+    /// Whether a token with this `sid`, of a login or of a key, can still be good.
+    pub async fn is_session_live(&self, id: SessionId, now: Ts) -> Result<bool> {
+        let row = query(IS_LIVE).bind(id.to_string()).bind(now.0).fetch_one(&self.readers).await?;
+        row.is("n")
     }
 }
 
 impl Tx {
+    /// Whether a token with this `sid`, of a login or of a key, can still be good.
+    pub async fn is_session_live(&mut self, id: SessionId) -> Result<bool> {
+        let now = self.now();
+        let row = query(IS_LIVE).bind(id.to_string()).bind(now.0);
+        row.fetch_one(self.connection()).await?.is("n")
+    }
+
     /// Starts a session.
     pub async fn insert_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
         const INSERT: &str = "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, \
@@ -93,7 +110,7 @@ impl Tx {
     pub async fn renew_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
         const RENEW: &str = "UPDATE sessions SET cookie_hash = $2, auth_time = $3, acr = $4, \
                              amr = $5, idp = $6, expires_at = $7 \
-                             WHERE id = $1 AND ended_at IS NULL";
+                             WHERE id = $1 AND ended_at IS NULL AND is_login = 1";
         query(RENEW)
             .bind(session.id.to_string())
             .bind(cookie_hash)
@@ -109,7 +126,7 @@ impl Tx {
 
     /// The session with this id, as it is in this transaction.
     pub async fn find_session(&mut self, id: SessionId) -> Result<Option<Session>> {
-        const FIND: &str = "SELECT * FROM sessions WHERE id = $1";
+        const FIND: &str = "SELECT * FROM sessions WHERE id = $1 AND is_login = 1";
         let row = query(FIND).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(session).transpose()
     }
@@ -117,7 +134,7 @@ impl Tx {
     /// The live session in which this person has logged in last.
     pub async fn find_newest_session(&mut self, user: UserId) -> Result<Option<Session>> {
         const FIND: &str = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL \
-                            AND expires_at > $2 ORDER BY auth_time DESC, id DESC LIMIT 1";
+                            AND is_login = 1 AND expires_at > $2 ORDER BY auth_time DESC, id DESC LIMIT 1";
         let now = self.now();
         let find = query(FIND).bind(user.to_string()).bind(now.0);
         let row = find.fetch_optional(self.connection()).await?;

@@ -103,6 +103,7 @@ id!(/** One pending authorization request in a browser. */ InteractionId, "int")
 id!(/** An identity provider of a tenant. */ ProviderId, "idp");
 id!(/** A token that lets software register itself; the id opens nothing. */ InitialTokenId, "itk");
 id!(/** A policy: what a tenant demands of its people's logins. */ PolicyId, "pol");
+id!(/** A key of a partner's person; the id opens nothing. */ ApiKeyId, "apk");
 
 /// A client's id: software, not a person. A string, because deployments may choose it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,8 +19,9 @@ pub use claims::{AccessClaims, Act, Confirmation, Kind, Purpose, TenantDelegatio
 pub use foreign::ForeignKeys;
 pub use id_token::IdToken;
 pub use ids::{
-    AccessRequestId, AuditId, ClientId, DelegatedPrincipalId, DelegationId, InitialTokenId,
-    InteractionId, KeyId, PolicyId, ProviderId, RelationshipId, SessionId, TenantId, UserId,
+    AccessRequestId, ApiKeyId, AuditId, ClientId, DelegatedPrincipalId, DelegationId,
+    InitialTokenId, InteractionId, KeyId, PolicyId, ProviderId, RelationshipId, SessionId,
+    TenantId, UserId,
 };
 pub use jwk::{Algorithm, Jwk, Jwks, KeySet};
 pub use jws::{Rejection, Shown};

@@ -63,7 +63,7 @@ fn leak(column: &str, answer: &Answer, secrets: &[String]) -> Option<String> {
         let _ =
             write!(all, "\n{name}: {}", String::from_utf8_lossy(value.as_bytes()).to_lowercase());
     }
-    let is_partner = matches!(column, "pbil" | "paud" | "psup" | "padm");
+    let is_partner = matches!(column, "pbil" | "paud" | "psup" | "padm" | "akey");
     let is_stranger = matches!(column, "anon" | "strg" | "clnt" | "rsrv");
     let found = match (is_stranger, is_partner) {
         (true, _) => secrets.iter().find(|secret| all.contains(secret.as_str())).cloned(),

@@ -28,6 +28,7 @@ pub fn complete(path: &str, world: &World) -> String {
         _ if path.starts_with("/api/identity-providers/") => "provider",
         _ if path.starts_with("/api/initial-access-tokens/") => "token",
         _ if path.starts_with("/api/policies/") => "policy",
+        _ if path.starts_with("/api/api-keys/") => "key",
         _ => "client",
     };
     let thing = world.things.get(thing).map_or("", String::as_str);
@@ -80,6 +81,7 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "addIdentityLink" => {
             json!({ "subject": format!("s-{number}"), "user_id": world.things["user"] })
         }
+        "makeApiKey" => world.key("partner.reports.usage.read"),
         "makeInitialAccessToken" => {
             json!({ "name": "Canary-9f", "tenant_id": world.things["tenant"] })
         }
@@ -129,6 +131,11 @@ pub async fn prepare(name: &str, world: &mut World) {
         | "removeIdentityLink"
         | "updateIdentityProvider"
         | "removeIdentityProvider" => fresh_provider(world, (&tenant, number), name).await,
+        "endApiKey" => {
+            let body = world.key("partner.reports.usage.read");
+            let made = world.partner.post("/api/api-keys", &body).await;
+            world.keep("key", made.expect(201).string("id"));
+        }
         "endInitialAccessToken" => {
             let body = json!({ "name": "Canary-9f", "tenant_id": tenant });
             world.make("token", "/api/initial-access-tokens", &body).await;

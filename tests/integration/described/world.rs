@@ -12,6 +12,7 @@ pub const CANARY: &str = "canary-9f";
 pub const WHY: &str = "why-canary-7c";
 const CUSTOMER: &str = "canary-9f-corp";
 const ROOT: &str = "root@procura.test";
+const WHOLE_KEY: &str = "* partner.tenants.list partner.tenants.provision";
 const SCOPE: &str = "partner.billing.read";
 
 /// Who calls, in the order of the table's columns.
@@ -29,6 +30,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("admn", "tenant-admin of the customer"),
     ("oper", "super-admin"),
     ("rsrv", "a resource server, by HTTP Basic"),
+    ("akey", "a key of the partner-admin's, for all that keys can do"),
 ];
 /// As many of them, from the left, can change nothing of the customer's.
 pub const HARMLESS: usize = 4;
@@ -192,6 +194,8 @@ impl World {
         let basic = basic.build().expect("a request");
         let basic = basic.headers()["authorization"].to_str().expect("a text").to_owned();
         all.insert("rsrv", basic);
+        let key = self.partner.post("/api/api-keys", &self.key(WHOLE_KEY)).await;
+        all.insert("akey", format!("Bearer {}", key.expect(201).string("key")));
         self.authorizations = all;
     }
 
@@ -242,6 +246,12 @@ impl World {
         let ids = ["user", "provider", "tenant", "kept", "relationship", "policy"];
         all.extend(ids.map(|name| self.things[name].clone()));
         all
+    }
+
+    /// The body of a request for a key.
+    pub fn key(&self, permissions: &str) -> Value {
+        let client = &self.house.demo().clients["portal"].client_id;
+        json!({ "client_id": client, "name": "nightly", "permissions": permissions })
     }
 
     /// The body of a request for a relationship.

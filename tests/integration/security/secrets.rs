@@ -68,6 +68,16 @@ async fn by_a_person(house: &House, kept: &mut Kept) {
             redeem(house, &code).await.expect(200);
         }
     }
+    let key = json!({ "client_id": house.demo().clients["portal"].client_id, "name": "nightly",
+        "permissions": "partner.tenants.list partner.tenants.switch_context" });
+    let key = house.api(&home, reqwest::Method::POST, "/api/api-keys", Some(&key)).await;
+    let key = key.expect(201).string("key");
+    kept.keep("API key", &key);
+    kept.keep("secret of an API key", &key[36..]);
+    house.api(&key, reqwest::Method::GET, "/api/partners/tenants", None).await.expect(200);
+    let mut by_key = exchange_form(&key, "acme-corp", READ_BILLING);
+    by_key[2].1 = "urn:procura:token-type:api-key";
+    house.token(&by_key).await.expect(400);
     let other = house.visitor();
     let page = other.visit(request(house, &[]).as_str()).await;
     kept.keep("browser cookie", &cookie(&page));

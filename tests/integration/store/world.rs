@@ -169,6 +169,7 @@ pub fn exchange(n: u128, client: &Arc<Client>) -> Exchange {
             auth_time: Some(NOW),
             idp: None,
             ip: None,
+            key: None,
         },
         target_slug: None,
         client: Arc::clone(client),

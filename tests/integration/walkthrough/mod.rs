@@ -5,6 +5,7 @@ mod active_tenant;
 mod activity;
 mod agreements;
 mod any_sequence;
+mod api_keys;
 mod asked_each_time;
 mod asked_with_a_key;
 mod audit_log;

@@ -1,14 +1,14 @@
 //! Everything that somebody can do to give less: each changes one thing, on one side.
 
 use procura_domain::{
-    Access, Permissions, Relationship, RelationshipState, TenantStatus,
+    Access, KeyBounds, Permissions, Relationship, RelationshipState, TenantStatus,
     access_request::{Answer, Given},
     hours::Hours,
 };
 use procura_token::Ts;
 use proptest::sample::Index;
 
-use crate::world::{ACRS, FOURTH, World, one_of, users};
+use crate::world::{ACRS, FOURTH, THIRD, World, one_of, users};
 
 /// Random numbers that a restriction may use.
 pub type Draw = (Index, Index, i64);
@@ -37,6 +37,13 @@ fn without(set: &Permissions, draw: Draw) -> Permissions {
     let all: Vec<_> = set.iter().collect();
     let gone = one_of(&all, draw.1).copied();
     all.iter().copied().filter(|p| Some(*p) != gone).collect()
+}
+
+/// The key by which it is asked for, which it is from now on.
+fn key(world: &mut World) -> &mut KeyBounds {
+    let open =
+        || KeyBounds { permissions: Permissions::everything(), tenants: None, networks: None };
+    world.wish.key.get_or_insert_with(open)
 }
 
 fn sooner(end: &mut Option<Ts>, world_now: Ts, draw: Draw) {
@@ -197,6 +204,16 @@ restrictions! {
             requests.remove(d.0.index(requests.len()));
         }
     };
+    "come by a key instead of a login" => |w, _d| drop(key(w).clone());
+    "take a permission from the key" => |w, d| {
+        let key = key(w);
+        key.permissions = without(&key.permissions, d);
+    };
+    "let the key into fewer tenants" => |w, d| fewer(&mut key(w).tenants, THIRD, d);
+    "let the key come from fewer networks" => |w, d| {
+        fewer(&mut key(w).networks, "10.1.0.0/16".parse().unwrap(), d);
+    };
+    "let no keys in" => |w, d| at_edge!(w, d, |edge| edge.conditions.allow_automation = false);
     "turn the edge elsewhere" => |w, d| at_edge!(w, d, |edge| edge.customer = FOURTH);
     "ask for less" => |w, d| {
         if let Some(scope) = &w.wish.scope {

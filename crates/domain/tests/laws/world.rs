@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, AccessRequest, Facts, Limits, Mandate, Permissions, Refusal, Relationship,
+    Access, AccessRequest, Facts, KeyBounds, Limits, Mandate, Permissions, Refusal, Relationship,
     RelationshipKind, RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
     access_request::{Answer, Given},
     decide,
@@ -163,8 +163,9 @@ fn conditions() -> BoxedStrategy<Conditions> {
         maybe(5, networks()),
         maybe(5, hours()),
         mostly(5, false, vec![true]),
+        mostly(3, true, vec![false]),
     )
-        .prop_map(|(min_acr, max_age_secs, idps, people, networks, hours, require_purpose)| {
+        .prop_map(|(min_acr, max_age_secs, idps, people, networks, hours, purpose, automation)| {
             Conditions {
                 min_acr,
                 max_age_secs,
@@ -172,7 +173,8 @@ fn conditions() -> BoxedStrategy<Conditions> {
                 assigned_to: people,
                 networks,
                 hours,
-                require_purpose,
+                require_purpose: purpose,
+                allow_automation: automation,
             }
         })
         .boxed()
@@ -318,6 +320,14 @@ fn request(now: Ts) -> BoxedStrategy<(Index, AccessRequest)> {
         .boxed()
 }
 
+/// A key with some bounds, or none.
+fn key() -> BoxedStrategy<KeyBounds> {
+    let tenants = prop_oneof![3 => Just(vec![THIRD, TARGET]), 1 => Just(vec![THIRD])];
+    (permissions(), maybe(3, tenants), maybe(5, networks()))
+        .prop_map(|(permissions, tenants, networks)| KeyBounds { permissions, tenants, networks })
+        .boxed()
+}
+
 fn wish(now: Ts) -> BoxedStrategy<Wish> {
     let scope = prop_oneof![
         1 => Just(None),
@@ -336,8 +346,9 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
         mostly(8, Some(0), vec![None, Some(30), Some(4000)]),
         mostly(2, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
         mostly(4, Some("10.1.2.3"), vec![None, Some("192.0.2.9"), Some("2001:db8::1")]),
+        maybe(28, key()),
     )
-        .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp, ip)| Wish {
+        .prop_map(move |(target, may_switch, scope, purpose, acr, age, idp, ip, key)| Wish {
             user: users()[0],
             home: HOME,
             target,
@@ -348,6 +359,7 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
             auth_time: age.map(|age: i64| now.plus_secs(-age)),
             idp,
             ip: ip.map(|ip: &str| ip.parse().unwrap()),
+            key,
         })
         .boxed()
 }

@@ -17,7 +17,7 @@ use procura_domain::{
 use crate::{
     catalogue::{Bits, Catalogue},
     odometer::Odometer,
-    world::{Asked, Edge, Ends, Found, Listed, Said, Set, Week, World},
+    world::{Asked, Edge, Ends, Found, Key, Listed, Said, Set, Week, World},
 };
 
 pub type Product = fn(&mut Odometer) -> World;
@@ -31,6 +31,7 @@ pub const PRODUCTS: &[(&str, Product)] = &[
     ("two edges", two_edges),
     ("time", time),
     ("approval", approval),
+    ("keys", keys),
 ];
 
 const BOTH: &[bool] = &[true, false];
@@ -287,6 +288,38 @@ fn approval(pick: &mut Odometer) -> World {
         asked: pick.pick(&[Some(both), Some(read), Some(bits(&["secrets.overwrite"]))]),
         user_roles: &[UserRole::PartnerAdmin, UserRole::TenantAdmin],
         edges: [Some(edge), pick.pick(&[None, Some(trust)])],
+        ..World::open()
+    }
+}
+
+/// By a key instead of a login: its own bounds against all that asks for a person.
+fn keys(pick: &mut Odometer) -> World {
+    const LISTED: &[Listed] = &[Listed::Nobody, Listed::Me, Listed::Another];
+    let [all, partner, _, few, none] = SHARED.sets;
+    let open = Edge::open(Manages);
+    let key = Key {
+        set: pick.pick(&[all, partner, few, none]),
+        tenants: pick.pick(LISTED),
+        networks: pick.pick(LISTED),
+    };
+    let edge = Edge {
+        automation: pick.pick(BOTH),
+        trusted_idps: pick.pick(&[Listed::Nobody, Listed::Me]),
+        min_acr: pick.pick(&[None, Some("urn:procura:acr:pwd")]),
+        max_age: pick.pick(&[None, Some(300)]),
+        networks: pick.pick(LISTED),
+        access: pick.pick(&[On, Restricted, Off]),
+        approval: pick.pick(Approval::ALL),
+        ..open
+    };
+    World {
+        key: pick.pick(&[None, Some(key)]),
+        may_switch: pick.pick(BOTH),
+        found: pick.pick(&[Found::TheTenant, Found::Nothing]),
+        user_roles: pick.pick(&[&[UserRole::PartnerAdmin] as &[_], &[UserRole::PartnerBilling]]),
+        asked: pick.pick(&[None, SHARED.asked[5]]),
+        idp: Some("home"),
+        edges: [Some(edge), None],
         ..World::open()
     }
 }

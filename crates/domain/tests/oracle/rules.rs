@@ -34,10 +34,12 @@ const BEFORE: &[Before] = &[
     (Refusal::UserInactive,       |w| !w.user_active || has_passed(w.user_over)),
     (Refusal::HomeTenantInactive, |w| w.home != TenantStatus::Active),
     (Refusal::SwitchNotPermitted, |w| !w.may_switch),
+    (Refusal::KeyNetworkNotAdmitted, |w| w.key.is_some_and(|key| !is_inside(w, key.networks))),
     (Refusal::AudienceNotAllowed, |w| w.audience.is_none()),
     (Refusal::TenantUnknown,      |w| !w.is_target_named || w.found == Found::Nothing || w.found == Found::AnotherTenant),
     (Refusal::TenantIsHome,       |w| w.found == Found::OwnTenant),
     (Refusal::TenantInactive,     |w| w.target != TenantStatus::Active),
+    (Refusal::KeyNotForTenant,    |w| w.key.is_some_and(|key| key.tenants == Listed::Another)),
 ];
 
 /// Steps 5 to 7, for one edge that leads from home to the target.
@@ -52,8 +54,9 @@ const AT_EDGE: &[AtEdge] = &[
     (Refusal::RoleNotCovered,         |w, e| !w.user_roles.iter().any(|role| can_enter(*role, e.kind))),
     (Refusal::NotAssigned,            |_, e| e.assigned == Listed::Another),
     (Refusal::IdpNotTrusted,          |w, e| !is_idp_trusted(w, e)),
+    (Refusal::AutomationNotAllowed,   |w, e| w.key.is_some() && !e.automation),
     (Refusal::StepUpRequired,         |w, e| is_login_weak(w, e) || is_login_old(w, e)),
-    (Refusal::NetworkNotAdmitted,     |w, e| !is_place_admitted(w, e)),
+    (Refusal::NetworkNotAdmitted,     |w, e| !is_inside(w, e.networks)),
     (Refusal::OutsideHours,           |_, e| e.hours == Week::OtherDays),
     (Refusal::PurposeRequired,        |w, e| e.purpose && !w.purpose),
 ];
@@ -75,14 +78,14 @@ fn can_enter(role: procura_domain::UserRole, kind: RelationshipKind) -> bool {
 fn is_idp_trusted(world: &World, edge: &Edge) -> bool {
     match edge.trusted_idps {
         Listed::Nobody => true,
-        Listed::Me => world.idp == Some("home"),
+        Listed::Me => world.key.is_none() && world.idp == Some("home"),
         Listed::Another => false,
     }
 }
 
 /// The only address inside of the networks is the usual one.
-fn is_place_admitted(world: &World, edge: &Edge) -> bool {
-    match edge.networks {
+fn is_inside(world: &World, networks: Listed) -> bool {
+    match networks {
         Listed::Nobody => true,
         Listed::Me => world.ip == Some("10.1.2.3") || world.ip == Some("::ffff:10.1.2.3"),
         Listed::Another => world.ip == Some("2001:db8::1"),
@@ -100,13 +103,14 @@ fn is_login_weak(world: &World, edge: &Edge) -> bool {
         Some("urn:procura:acr:phr") => &["urn:procura:acr:phr"],
         Some(_) => &[],
     };
-    !world.acr.is_some_and(|acr| suffices.contains(&acr))
+    // A key is no login.
+    world.key.is_some() || !world.acr.is_some_and(|acr| suffices.contains(&acr))
 }
 
 /// Older than `max_age` whole seconds; a login at an unknown time is older than everything.
 fn is_login_old(world: &World, edge: &Edge) -> bool {
     let Some(max_age) = edge.max_age else { return false };
-    world.auth_age.is_none_or(|age| age.div_euclid(1_000_000) > max_age)
+    world.key.is_some() || world.auth_age.is_none_or(|age| age.div_euclid(1_000_000) > max_age)
 }
 
 fn scope(rows: &Catalogue, world: &World, edge: &Edge) -> Bits {
@@ -122,6 +126,7 @@ fn scope(rows: &Catalogue, world: &World, edge: &Edge) -> Bits {
         & user
         & edge.custom.map_or(rows.role(edge.role), |custom| custom.held)
         & world.client.held
+        & world.key.map_or(rows.all, |key| key.set.held)
         & world.audience.map_or(0, |set| set.held)
         & restricted.unwrap_or(rows.all)
         & if world.purpose { rows.all } else { !rows.unmask }

@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, AccessRequest, Facts, Limits, Permissions, Relationship, RelationshipKind,
+    Access, AccessRequest, Facts, KeyBounds, Limits, Permissions, Relationship, RelationshipKind,
     RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
     access_request::{Answer, Given},
     decision::{ClientFacts, SubjectFacts, TargetFacts},
@@ -108,6 +108,15 @@ pub struct Edge {
     pub networks: Listed,
     pub hours: Week,
     pub purpose: bool,
+    pub automation: bool,
+}
+
+/// By which it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub set: Set,
+    pub tenants: Listed,
+    pub networks: Listed,
 }
 
 /// A case.
@@ -136,6 +145,7 @@ pub struct World {
     pub auth_age: Option<i64>,
     pub idp: Option<&'static str>,
     pub ip: Option<&'static str>,
+    pub key: Option<Key>,
     pub ttl: i64,
     pub now: i64,
 }
@@ -173,6 +183,7 @@ impl World {
             auth_age: Some(0),
             idp: None,
             ip: Some("10.1.2.3"),
+            key: None,
             ttl: 300,
             now: 1_763_690_100_500_000,
         }
@@ -192,6 +203,7 @@ impl World {
             auth_time: self.auth_age.map(|age| at(-age)),
             idp: self.idp.map(Into::into),
             ip: self.ip.map(|ip| ip.parse().unwrap()),
+            key: self.key.map(Key::bounds),
         };
         let target = match self.found {
             Found::Nothing => None,
@@ -302,11 +314,7 @@ impl World {
                     Listed::Me => Some(vec![ANOTHER, ME]),
                     Listed::Another => Some(vec![ANOTHER]),
                 },
-                networks: match edge.networks {
-                    Listed::Nobody => None,
-                    Listed::Me => Some(networks(&["192.0.2.0/24", "10.1.0.0/16"])),
-                    Listed::Another => Some(networks(&["192.0.2.0/24", "::/0"])),
-                },
+                networks: listed_networks(edge.networks),
                 hours: match edge.hours {
                     Week::Unbounded => None,
                     Week::Always => Some(hours(Day::ALL, "00:00", "24:00")),
@@ -316,6 +324,7 @@ impl World {
                     Week::ClosesSoon => Some(hours(&[Day::Friday], "01:00", "01:57")),
                 },
                 require_purpose: edge.purpose,
+                allow_automation: edge.automation,
             },
             version: 1,
         }
@@ -328,6 +337,28 @@ fn id(kind: RelationshipKind) -> RelationshipId {
 
 fn purpose(is_given: bool) -> Option<Purpose> {
     is_given.then(|| Purpose { code: "support".into(), r#ref: None })
+}
+
+impl Key {
+    fn bounds(self) -> KeyBounds {
+        KeyBounds {
+            permissions: self.set.permissions(),
+            tenants: match self.tenants {
+                Listed::Nobody => None,
+                Listed::Me => Some(vec![THIRD, TARGET]),
+                Listed::Another => Some(vec![THIRD]),
+            },
+            networks: listed_networks(self.networks),
+        }
+    }
+}
+
+fn listed_networks(listed: Listed) -> Option<Vec<IpNet>> {
+    match listed {
+        Listed::Nobody => None,
+        Listed::Me => Some(networks(&["192.0.2.0/24", "10.1.0.0/16"])),
+        Listed::Another => Some(networks(&["192.0.2.0/24", "::/0"])),
+    }
 }
 
 fn networks(texts: &[&str]) -> Vec<IpNet> {
@@ -360,6 +391,7 @@ impl Edge {
             networks: Listed::Nobody,
             hours: Week::Unbounded,
             purpose: false,
+            automation: false,
         }
     }
 }

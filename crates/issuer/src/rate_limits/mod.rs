@@ -246,10 +246,7 @@ impl Issuer {
             return self.limit(&[(limit, Key::Held(held))], via).await;
         }
         match genuine.kind {
-            Kind::Home { user } => {
-                let person = (Limit::HomeUser, Key::Person(tenant, user));
-                self.limit(&[person, (Limit::HomeTenant, Key::Tenant(tenant))], via).await
-            }
+            Kind::Home { user } => self.limit_person((tenant, user), via).await,
             Kind::Delegated(of) => {
                 let actor = (of.actor_tenant, of.actor);
                 self.limit_exchange(actor, &tenant.to_string(), via).await
@@ -259,6 +256,16 @@ impl Issuer {
                 self.limit(&[(Limit::Client, key)], via).await
             }
         }
+    }
+
+    /// Counts a request of somebody at home.
+    pub(crate) async fn limit_person(
+        &self,
+        (tenant, user): (TenantId, UserId),
+        via: &Via,
+    ) -> Result<()> {
+        let person = (Limit::HomeUser, Key::Person(tenant, user));
+        self.limit(&[person, (Limit::HomeTenant, Key::Tenant(tenant))], via).await
     }
 
     /// Counts a request of whoever is not known by anything better.

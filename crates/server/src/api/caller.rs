@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use procura_domain::Caller;
+use procura_domain::{Caller, api_key};
 use procura_issuer::{Call, Via, callers::Proof, revoke::Confirm};
 use procura_store::clients::ResourceServer;
 use serde::Deserialize;
@@ -28,13 +28,34 @@ impl FromRequestParts<App> for Person {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(caller(parts, app).await?.0))
+        Ok(Self(caller(parts, app, Credential::Login).await?.0))
     }
+}
+
+/// A person with a home token, or a program with a key of a person's. What the key permits is the verb's to say.
+pub struct PersonOrKey(pub Caller);
+
+impl FromRequestParts<App> for PersonOrKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(caller(parts, app, Credential::LoginOrKey).await?.0))
+    }
+}
+
+/// By what somebody may come. A key is no credential but where a route says so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    Login,
+    LoginOrKey,
 }
 
 /// A person who asks for a change of something that has no versions; `?confirm=applied` makes the answer
 /// wait for the verifiers. `If-Match` is refused: whoever sends it counts on being told of a change.
 pub struct Changing(pub Call);
+
+/// The same, also for a program with a key.
+pub struct ChangingOrKey(pub Call);
 
 /// The same for something that has versions. The verb looks at the one that the caller has seen.
 pub struct ChangingVersion(pub Call);
@@ -50,26 +71,38 @@ impl FromRequestParts<App> for Changing {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let call = call(parts, app).await?;
-        if parts.headers.contains_key(header::IF_MATCH) {
-            return Err(Problem::invalid("if_match"));
-        }
-        Ok(Self(call))
+        unversioned(parts, app, Credential::Login).await.map(Self)
     }
+}
+
+impl FromRequestParts<App> for ChangingOrKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        unversioned(parts, app, Credential::LoginOrKey).await.map(Self)
+    }
+}
+
+async fn unversioned(parts: &mut Parts, app: &App, by: Credential) -> Result<Call, Problem> {
+    let call = call(parts, app, by).await?;
+    if parts.headers.contains_key(header::IF_MATCH) {
+        return Err(Problem::invalid("if_match"));
+    }
+    Ok(call)
 }
 
 impl FromRequestParts<App> for ChangingVersion {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let call = call(parts, app).await?;
+        let call = call(parts, app, Credential::Login).await?;
         let Expected(expected_version) = Expected::from_request_parts(parts, app).await?;
         Ok(Self(Call { expected_version, ..call }))
     }
 }
 
-async fn call(parts: &mut Parts, app: &App) -> Result<Call, Problem> {
-    let (caller, proof) = caller(parts, app).await?;
+async fn call(parts: &mut Parts, app: &App, by: Credential) -> Result<Call, Problem> {
+    let (caller, proof) = caller(parts, app, by).await?;
     let proof = idempotency::claim(app, parts, &caller, proof).await?;
     let From(via) = From::from_request_parts(parts, app).await?;
     let Parameters(asked) = Parameters::<Confirming>::from_request_parts(parts, app).await?;
@@ -96,11 +129,14 @@ impl FromRequestParts<App> for Server {
 
 /// Who shows an access token, and what a change is checked against. The token is looked at once: a proof
 /// of possession is used up by it.
-async fn caller(parts: &Parts, app: &App) -> Result<(Caller, Proof), Problem> {
+async fn caller(parts: &Parts, app: &App, by: Credential) -> Result<(Caller, Proof), Problem> {
     let request = (parts.method.as_str(), parts.uri.path());
     let shows = dpop::shows(app, &parts.headers, request).await?;
     let shows = shows.ok_or(Problem::UNAUTHENTICATED)?;
     let via = parts.extensions.get::<Via>().ok_or(Problem::INTERNAL)?;
+    if by == Credential::LoginOrKey && api_key::is_key(shows.token) {
+        return Ok(app.issuer().caller_by_key(shows.token, via).await?);
+    }
     app.issuer().limit_call(shows.token, shows.shown(), via).await?;
     let caller = app.issuer().caller(shows.token, shows.shown()).await?;
     Ok((caller, app.issuer().proof(shows.token, shows.shown())?))

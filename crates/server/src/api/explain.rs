@@ -40,6 +40,7 @@ pub const EXPLAIN: Operation =
             ("scope", Shape::Maybe(&SOME_TEXT)),
             ("purpose", Shape::Maybe(&Shape::Any)),
             ("ip", Shape::Maybe(&SOME_TEXT)),
+            ("api_key_id", Shape::Maybe(&SOME_TEXT)),
         ]))
         .answers(&[Reply::json(200, shapes::EXPLAINED)])
         .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
@@ -58,6 +59,7 @@ pub struct Asked {
     scope: Option<Scope>,
     purpose: Option<Purpose>,
     ip: Option<String>,
+    api_key_id: Option<String>,
 }
 
 impl Asked {
@@ -74,6 +76,7 @@ impl Asked {
             scope: self.scope,
             purpose: self.purpose,
             ip,
+            key: word(self.api_key_id.as_deref(), "api_key_id")?,
         })
     }
 
@@ -85,6 +88,7 @@ impl Asked {
             || self.scope.is_some()
             || self.purpose.is_some()
             || self.ip.is_some()
+            || self.api_key_id.is_some()
     }
 }
 

@@ -2,6 +2,7 @@
 //! shows what came of it.
 
 pub mod access_requests;
+pub mod api_keys;
 pub mod audit;
 pub mod break_glass;
 pub mod caller;

@@ -20,11 +20,13 @@ pub struct Problem {
     detail: Option<&'static str>,
     /// When to try again, in seconds.
     retry_after: Option<u32>,
+    /// How old the login may be, in seconds, where it is too old (RFC 9470).
+    max_age: Option<i64>,
 }
 
 impl Problem {
     const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, about: None, detail: None, retry_after: None }
+        Self { status, code, title, about: None, detail: None, retry_after: None, max_age: None }
     }
 
     /// Something failed that the caller cannot help.
@@ -44,6 +46,12 @@ impl Problem {
     /// No credential, or one that is no good.
     pub const UNAUTHENTICATED: Self =
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid access token is needed.");
+    /// The login is too old for this (RFC 9470).
+    const STEP_UP: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "insufficient_user_authentication",
+        "A more recent login is needed.",
+    );
     /// The first request with this key is still under way.
     pub const STILL_RUNNING: Self = Self {
         retry_after: Some(1),
@@ -87,6 +95,19 @@ impl Problem {
         }
     }
 
+    /// By which schemes one can come, and what of the login is wanted (RFC 9470 §3).
+    fn challenges(self) -> [HeaderValue; 2] {
+        const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+        const PROOF: HeaderValue = HeaderValue::from_static("DPoP algs=\"PS256 ES256 EdDSA\"");
+        let Some(max_age) = self.max_age else { return [BEARER, PROOF] };
+        let error = format!("error=\"{}\", max_age=\"{max_age}\"", self.code);
+        let with = |scheme: &HeaderValue, gap| {
+            let text = format!("{}{gap} {error}", scheme.to_str().unwrap_or_default());
+            HeaderValue::try_from(text).unwrap_or_else(|_| scheme.clone())
+        };
+        [with(&BEARER, ""), with(&PROOF, ",")]
+    }
+
     /// The answer with its body, keeping what the handler set besides.
     pub(crate) fn render(self, request_id: &str, bare: &Response) -> Response {
         let mut body = json!({
@@ -102,6 +123,9 @@ impl Problem {
         if let (Some(detail), Some(body)) = (self.detail, body.as_object_mut()) {
             body.insert("detail".into(), detail.into());
         }
+        if let (Some(max_age), Some(body)) = (self.max_age, body.as_object_mut()) {
+            body.insert("max_age".into(), max_age.into());
+        }
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().extend(bare.headers().clone());
         response
@@ -115,10 +139,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = StatusCode::into_response(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
-            let headers = response.headers_mut();
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            let by_proof = HeaderValue::from_static("DPoP algs=\"PS256 ES256 EdDSA\"");
-            headers.append(header::WWW_AUTHENTICATE, by_proof);
+            for challenge in self.challenges() {
+                response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+            }
         }
         if let Some(secs) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
@@ -135,8 +158,8 @@ impl From<Error> for Problem {
             | Error::AssertionRefused(_)
             | Error::ProofRefused(_)
             | Error::NonceWanted
-            | Error::SubjectUnusable
-            | Error::StepUp { .. } => Self::UNAUTHENTICATED,
+            | Error::SubjectUnusable => Self::UNAUTHENTICATED,
+            Error::StepUp { max_age, .. } => Self { max_age, ..Self::STEP_UP },
             Error::Invalid(about) => Self::invalid(about),
             Error::Unfit(fault) => Self { detail: Some(fault.why), ..Self::invalid(fault.member) },
             Error::BadGrant | Error::Device(_) | Error::BadScope | Error::GrantNotAllowed => {

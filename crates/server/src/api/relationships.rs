@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        caller::{Changing, ChangingVersion, Person},
+        caller::{Changing, ChangingVersion, PersonOrKey},
         input::{Body, OptionalBody, Parameters, tagged},
         paging::{Page, Paging, page},
         problem::Problem,
@@ -34,14 +34,15 @@ const STEP: &[Refusal] =
 
 /// Described.
 pub const CUSTOMERS: Operation = Operation::person("listCustomers", "The caller's customers")
-    .open_to("Partner roles, tenant-admin.")
+    .open_to("Partner roles, tenant-admin; a key with partner.tenants.list.")
+    .or_key()
     .answers(&[Reply::json(200, shapes::CUSTOMERS)])
     .refuses(&[Refusal::FORBIDDEN]);
 
 /// `GET /api/v1/partner/customers`
 pub async fn customers(
     State(app): State<App>,
-    Person(caller): Person,
+    PersonOrKey(caller): PersonOrKey,
 ) -> Result<Json<Value>, Problem> {
     let now = app.issuer().environment().now();
     let links = app.issuer().list_customers(&caller).await?;
@@ -106,14 +107,15 @@ pub async fn request(
 
 /// Described.
 pub const FIND: Operation = Operation::person("getRelationship", "A relationship")
-    .open_to("Either side's admin, operator.")
+    .open_to("Either side's admin, operator; a key of a partner-admin with partner.tenants.list.")
+    .or_key()
     .answers(&[Reply::json(200, shapes::RELATIONSHIP).tagged()])
     .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
 /// `GET /api/v1/partner/relationships/{id}`
 pub async fn find(
     State(app): State<App>,
-    Person(caller): Person,
+    PersonOrKey(caller): PersonOrKey,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let found = app.issuer().find_relationship(&caller, parse(&id)?).await?;
@@ -129,7 +131,10 @@ pub async fn find(
 /// Described.
 pub const HISTORY: Operation =
     Operation::person("listVersions", "All versions of a relationship, the first one first")
-        .open_to("Either side's admin, operator.")
+        .open_to(
+            "Either side's admin, operator; a key of a partner-admin with partner.tenants.list.",
+        )
+        .or_key()
         .notes("The partner is told neither who on the other side it was nor why.")
         .paged()
         .answers(&[Reply::json(200, shapes::VERSIONS).linked()])
@@ -138,7 +143,7 @@ pub const HISTORY: Operation =
 /// `GET /api/v1/partner/relationships/{id}/history`
 pub async fn history(
     State(app): State<App>,
-    Person(caller): Person,
+    PersonOrKey(caller): PersonOrKey,
     Path(id): Path<String>,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Page, Problem> {

@@ -43,6 +43,7 @@ static CONDITIONS: Component = Component {
             ]))),
         ),
         ("require_purpose", Maybe(&OrNull(&Truth))),
+        ("allow_automation", Maybe(&OrNull(&Truth))),
     ]),
 };
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        caller::{Changing, Person},
+        caller::{Changing, ChangingOrKey, Person},
         input::Body,
         problem::Problem,
         relationships, shapes, view,
@@ -32,7 +32,8 @@ pub const CUSTOMERS: Operation = Operation { id: "listPartnerTenants", ..relatio
 
 /// Described.
 pub const PROVISION: Operation = Operation::person("provisionTenant", "Onboard a customer")
-    .open_to("partner-admin.")
+    .open_to("partner-admin; a key with partner.tenants.list and partner.tenants.provision.")
+    .or_key()
     .change()
     .takes(Shape::Object(&[
         ("name", Shape::Text),
@@ -64,7 +65,7 @@ pub const PROVISION: Operation = Operation::person("provisionTenant", "Onboard a
 /// `POST /api/partners/tenants`
 pub async fn provision(
     State(app): State<App>,
-    Changing(call): Changing,
+    ChangingOrKey(call): ChangingOrKey,
     Body(new): Body<New>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let new = NewCustomer {

@@ -17,6 +17,7 @@ use procura_issuer::{
     home::Given,
     redeem::{self, Redemption},
     refresh::{self, Refreshing},
+    subject_tokens::SubjectToken,
 };
 use procura_store::clients::Client;
 use procura_token::{DelegationId, Purpose, Scope, TenantDelegation, TenantId};
@@ -31,6 +32,7 @@ use crate::{
 
 const DETAILS: &str = "authorization_details";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const API_KEY: &str = "urn:procura:token-type:api-key";
 /// The longest `purpose` and `purpose_ref`.
 const MAX_PURPOSE: (usize, usize) = (64, 128);
 
@@ -215,9 +217,11 @@ fn wish<'a>(asks: &Asks<'a>) -> Result<Request<'a>, OAuthError> {
         return Err(OAuthError::missing("actor_token"));
     }
     let subject_token = form.require("subject_token")?;
-    if form.require("subject_token_type")? != ACCESS_TOKEN {
-        return Err(OAuthError::missing("subject_token_type"));
-    }
+    let subject_token = match form.require("subject_token_type")? {
+        ACCESS_TOKEN => SubjectToken::Access(subject_token),
+        API_KEY => SubjectToken::ApiKey(subject_token),
+        _ => return Err(OAuthError::missing("subject_token_type")),
+    };
     if form.get("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN) {
         return Err(OAuthError::missing("requested_token_type"));
     }

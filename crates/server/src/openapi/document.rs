@@ -10,7 +10,7 @@ use super::{
     table::{Entry, Said},
 };
 
-/// RFC 9457, with what we add.
+/// RFC 9457, with what we and RFC 9470 add.
 static PROBLEM: Component = Component {
     name: "Problem",
     shape: Shape::Object(&[
@@ -21,6 +21,7 @@ static PROBLEM: Component = Component {
         ("request_id", Shape::Text),
         ("about", Shape::Maybe(&Shape::Text)),
         ("detail", Shape::Maybe(&Shape::Text)),
+        ("max_age", Shape::Maybe(&Shape::Number)),
     ]),
 };
 
@@ -247,6 +248,9 @@ fn security(who: Who) -> Value {
     match who {
         Who::Anybody | Who::Browser | Who::AnyClient => json!([]),
         Who::Person | Who::Subject => json!([{ "person": [] }, { "personWithProof": [] }]),
+        Who::PersonOrKey => {
+            json!([{ "person": [] }, { "personWithProof": [] }, { "apiKey": [] }])
+        }
         Who::Server => json!([{ "resourceServer": [] }]),
         // By the form too, which has no word for it here.
         Who::Client => json!([{ "client": [] }, {}]),
@@ -267,6 +271,11 @@ fn schemes(origin: &str) -> Value {
             "type": "http",
             "scheme": "DPoP",
             "description": "The same where it is bound to a key, with a proof in the header DPoP (RFC 9449).",
+        },
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of a partner's person, pk_…, with the permission that the operation names.",
         },
         "resourceServer": {
             "type": "http",

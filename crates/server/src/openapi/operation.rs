@@ -44,6 +44,8 @@ pub enum Who {
     Anybody,
     /// A person, by a home token.
     Person,
+    /// A person, by a home token, or a program, by a key of a person's.
+    PersonOrKey,
     /// A resource server, by its secret.
     Server,
     /// A client, at an endpoint that speaks OAuth.
@@ -142,6 +144,12 @@ impl Operation {
     #[must_use]
     pub const fn open_to(self, open_to: &'static str) -> Self {
         Self { open_to, ..self }
+    }
+
+    /// For a program with a key too.
+    #[must_use]
+    pub const fn or_key(self) -> Self {
+        Self { who: Who::PersonOrKey, ..self }
     }
 
     /// What else there is to know.
@@ -330,6 +338,12 @@ impl Refusal {
     /// No credential, or a bad one.
     pub const UNAUTHENTICATED: Self =
         Self::new(401, "unauthenticated", "There is no credential, or it is no good.");
+    /// Only for who has just logged in.
+    pub const STEP_UP: Self = Self::new(
+        401,
+        "insufficient_user_authentication",
+        "The login is too old; max_age says how old it may be, in seconds (RFC 9470).",
+    );
     /// Not for this caller.
     pub const FORBIDDEN: Self = Self::new(403, "forbidden", "The caller may not do this here.");
     /// Nothing there, or not for the caller to know.

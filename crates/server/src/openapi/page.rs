@@ -176,6 +176,9 @@ fn who(who: Who) -> &'static str {
     match who {
         Who::Anybody | Who::AnyClient => "Anybody.",
         Who::Browser => "A browser; errors are pages.",
+        Who::PersonOrKey => {
+            "A person, by a home token (Bearer, or DPoP with a proof), or a program, by a key (Bearer)."
+        }
         Who::Person | Who::Subject => "A person, by a home token (Bearer, or DPoP with a proof).",
         Who::Server => "A resource server, by HTTP Basic.",
         Who::Client => "A client, authenticated as it is registered.",

@@ -33,7 +33,7 @@ pub struct Entry {
 impl Entry {
     /// Whether the same request again, under the same key, happens once: what people change by POST.
     pub(crate) fn is_repeatable(&self, operation: &Operation) -> bool {
-        self.method == Method::POST && operation.who == Who::Person
+        self.method == Method::POST && matches!(operation.who, Who::Person | Who::PersonOrKey)
     }
 }
 

@@ -1,0 +1,211 @@
+//! Keys of partners, by which programs of theirs act without a login: how one is written, what it is bound
+//! to, and what one may be made with.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use procura_token::{ApiKeyId, Scope, TenantId};
+
+use crate::{
+    conditions::is_from,
+    permission::{self, LIST_TENANTS, PROVISION_TENANTS, Permissions, SWITCH_CONTEXT},
+    relationship::RelationshipKind,
+    roles::UserRole,
+};
+
+/// What every key starts with.
+pub const PREFIX: &str = "pk_";
+/// The longest life, and the usual one. In days.
+pub const MAX_DAYS: i64 = 90;
+/// A person has at most so many live ones.
+pub const MAX_LIVE: usize = 20;
+/// A login is not older than this when it makes a key. In seconds.
+pub const FRESH_LOGIN_SECS: i64 = 300;
+/// What a key can permit at home. Each is held by its name alone: patterns are for what is in customers'
+/// tenants.
+pub const AT_HOME: &[&str] = &[LIST_TENANTS, SWITCH_CONTEXT, PROVISION_TENANTS];
+/// The most members of any list of a key.
+const MAX_MEMBERS: usize = 200;
+
+/// To what a key is bound, beyond its person and its client. It is never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyBounds {
+    /// The most that it permits.
+    pub permissions: Permissions,
+    /// The tenants that it can enter; without a list, whichever the person can.
+    pub tenants: Option<Vec<TenantId>>,
+    /// The networks from which it can be used; without a list, any.
+    pub networks: Option<Vec<IpNet>>,
+}
+
+impl KeyBounds {
+    /// Whether it permits this, in a customer's tenant.
+    #[must_use]
+    pub fn allow(&self, permission: &str) -> bool {
+        self.permissions.allows(permission)
+    }
+
+    /// What it permits at home.
+    #[must_use]
+    pub fn at_home(&self) -> Scope {
+        let is_named = |name: &&str| self.permissions.iter().any(|held| held == *name);
+        AT_HOME.iter().copied().filter(is_named).collect()
+    }
+
+    /// Whether it is for this tenant.
+    #[must_use]
+    pub fn are_for(&self, tenant: Option<TenantId>) -> bool {
+        let is_listed = |tenants: &Vec<TenantId>| tenant.is_some_and(|id| tenants.contains(&id));
+        self.tenants.as_ref().is_none_or(is_listed)
+    }
+
+    /// Whether it can be used from this address.
+    #[must_use]
+    pub fn admit(&self, ip: Option<IpAddr>) -> bool {
+        is_from(self.networks.as_deref(), ip)
+    }
+
+    /// The first member that somebody with these roles cannot make a key with, by its name in the API.
+    #[must_use]
+    pub fn fault(&self, roles: &[UserRole]) -> Option<&'static str> {
+        let count = self.permissions.iter().count();
+        let is_reached = self.permissions.iter().all(|held| is_within_reach(held, roles));
+        if !(1..=MAX_MEMBERS).contains(&count) || !is_reached {
+            return Some("permissions");
+        }
+        // A list of nothing would be a key for nothing.
+        let is_good =
+            |length: Option<usize>| length.is_none_or(|length| (1..=MAX_MEMBERS).contains(&length));
+        if !is_good(self.tenants.as_ref().map(Vec::len)) {
+            return Some("tenants");
+        }
+        if !is_good(self.networks.as_ref().map(Vec::len)) {
+            return Some("networks");
+        }
+        None
+    }
+}
+
+/// Whether somebody with these roles could do this at home, or in anybody's tenant.
+fn is_within_reach(held: &str, roles: &[UserRole]) -> bool {
+    if held == PROVISION_TENANTS {
+        return roles.contains(&UserRole::PartnerAdmin);
+    }
+    if AT_HOME.contains(&held) {
+        return roles.iter().any(|role| role.home_scope().contains(&held));
+    }
+    let wanted: Permissions = std::iter::once(held).collect();
+    let reaches = |role: &UserRole| {
+        let kinds = RelationshipKind::ALL.iter();
+        kinds.filter_map(|kind| role.reach(*kind)).any(|reach| reach.covers(&wanted))
+    };
+    !permission::is_never_delegable(held) && roles.iter().any(reaches)
+}
+
+/// A key as its holder has it.
+#[must_use]
+pub fn written(id: ApiKeyId, secret: &str) -> String {
+    format!("{PREFIX}{:032x}_{secret}", id.bits())
+}
+
+/// Whether a text means to be a key.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// Which key a text says to be. What it proves is said by the hash of all of it.
+#[must_use]
+pub fn read(text: &str) -> Option<ApiKeyId> {
+    let (digits, secret) = text.strip_prefix(PREFIX)?.split_at_checked(32)?;
+    let secret = secret.strip_prefix('_')?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if secret.len() != 43 || !secret.bytes().all(is_plain) {
+        return None;
+    }
+    format!("{}{digits}", ApiKeyId::PREFIX).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(permissions: &str) -> KeyBounds {
+        KeyBounds { permissions: permissions.parse().unwrap(), tenants: None, networks: None }
+    }
+
+    #[test]
+    fn a_key_has_exactly_one_spelling() {
+        let id = ApiKeyId::from_bits(0x0199_aabb);
+        let secret = "a".repeat(43);
+        let text = written(id, &secret);
+        assert_eq!(read(&text), Some(id));
+        for bad in [
+            text.to_uppercase(),
+            text.replace("pk_", "PK_"),
+            format!("{text}a"),
+            format!("{text} "),
+            text.get(..text.len() - 1).unwrap().to_owned(),
+            text.replacen('_', "-", 2),
+            text.replacen("aabb", "AABB", 1),
+            "pk_".to_owned(),
+            "pk_é".repeat(20),
+            String::new(),
+        ] {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_makes_a_key_for_more_than_the_own_roles_reach() {
+        let support = &[UserRole::PartnerSupport][..];
+        let admin = &[UserRole::PartnerAdmin][..];
+        for good in
+            ["partner.support.tickets.list", "partner.support.tickets.list partner.tenants.list"]
+        {
+            assert_eq!(bounds(good).fault(support), None, "{good}");
+        }
+        for bad in [
+            "",
+            "partner.billing.invoices.read",
+            "*",
+            "partner.*",
+            PROVISION_TENANTS,
+            "tenant.admin",
+        ] {
+            assert_eq!(bounds(bad).fault(support), Some("permissions"), "{bad}");
+        }
+        for good in ["*", PROVISION_TENANTS, "tenant.users.* partner.tenants.switch_context"] {
+            assert_eq!(bounds(good).fault(admin), None, "{good}");
+        }
+        assert_eq!(bounds("secrets.read").fault(admin), Some("permissions"));
+        assert_eq!(bounds("*").fault(&[UserRole::Member]), Some("permissions"));
+        let empty = KeyBounds { tenants: Some(Vec::new()), ..bounds("*") };
+        assert_eq!(empty.fault(admin), Some("tenants"));
+        let empty = KeyBounds { networks: Some(Vec::new()), ..bounds("*") };
+        assert_eq!(empty.fault(admin), Some("networks"));
+    }
+
+    #[test]
+    fn a_pattern_permits_nothing_at_home() {
+        assert!(bounds("* partner.* partner.tenants.*").at_home().is_empty());
+        let named = bounds("* partner.tenants.list").at_home();
+        assert_eq!(named.to_string(), LIST_TENANTS);
+    }
+
+    #[test]
+    fn a_bound_that_is_absent_bounds_nothing_and_one_that_is_there_holds() {
+        let (one, other) = (TenantId::from_bits(1), TenantId::from_bits(2));
+        let open = bounds("*");
+        assert!(open.are_for(Some(one)) && open.are_for(None) && open.admit(None));
+        let bound = KeyBounds {
+            tenants: Some(vec![one]),
+            networks: Some(vec!["10.0.0.0/8".parse().unwrap()]),
+            ..open
+        };
+        assert!(bound.are_for(Some(one)) && !bound.are_for(Some(other)) && !bound.are_for(None));
+        let at = |ip: &str| Some(ip.parse().unwrap());
+        assert!(bound.admit(at("10.1.2.3")) && bound.admit(at("::ffff:10.1.2.3")));
+        assert!(!bound.admit(at("192.0.2.1")) && !bound.admit(None));
+    }
+}

@@ -1,0 +1,258 @@
+//! Keys of partners' people: made by somebody who has just logged in, shown once, kept as hashes, never changed,
+//! and what one proves. Why so: docs/decisions/0019-keys-of-partners.md.
+
+use ipnet::IpNet;
+use procura_domain::{
+    Caller, KeyBounds, Permissions, TenantStatus, UserRole,
+    api_key::{self, FRESH_LOGIN_SECS, MAX_DAYS, MAX_LIVE},
+};
+use procura_store::{Tx, api_keys::ApiKey, clients::Client, users::UserStatus};
+use procura_token::{ApiKeyId, ClientId, Key, SessionId, TenantId, Ts, crypto};
+use serde_json::json;
+
+use crate::{
+    Call, Error, Issuer, Result, Via,
+    callers::Proof,
+    environment::fingerprint,
+    exchange::GRANT,
+    hand::{Hand, Subject},
+    registration::details,
+    revoke::Revoked,
+};
+
+/// The name in details of audit entries under which the key stands by which somebody acted.
+pub(crate) const AUDITED_KEY: &str = "api_key";
+/// The hash of no text.
+const NOBODYS: &str = "-";
+
+/// What a new key is to be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The client through which it is exchanged.
+    pub client: ClientId,
+    /// What it is for.
+    pub name: String,
+    /// The most that it permits.
+    pub permissions: Permissions,
+    /// The customers that it can enter, by id or slug; without a list, whichever the person can.
+    pub tenants: Option<Vec<String>>,
+    /// Networks from which it can be used; without a list, any.
+    pub networks: Option<Vec<IpNet>>,
+    /// How long it lives, in days.
+    pub days: i64,
+}
+
+impl Issuer {
+    /// Makes a key of the caller's; answers it, and what is to be shown once. Only for who has logged in a
+    /// moment ago: whoever found a browser open, or a token, makes nothing that outlives it.
+    pub async fn make_api_key(&self, call: &Call, new: NewKey) -> Result<(ApiKey, String)> {
+        let permit = call.caller.make_key()?;
+        let now = self.0.environment.now();
+        let is_fresh = |at: i64| now.secs() <= at.saturating_add(FRESH_LOGIN_SECS);
+        if !call.proof.auth_time.is_some_and(is_fresh) {
+            return Err(Error::StepUp { acr: None, max_age: Some(FRESH_LOGIN_SECS) });
+        }
+        let length = new.name.chars().count();
+        if !(1..=120).contains(&length) || new.name.chars().any(char::is_control) {
+            return Err(Error::Invalid("name"));
+        }
+        if !(1..=MAX_DAYS).contains(&new.days) {
+            return Err(Error::Invalid("expires_in_days"));
+        }
+        let tenants = self.own_customers(permit.tenant(), new.tenants).await?;
+        let bounds = KeyBounds { permissions: new.permissions, tenants, networks: new.networks };
+        if let Some(fault) = bounds.fault(&call.caller.roles) {
+            return Err(Error::Invalid(fault));
+        }
+        let id = ApiKeyId::from_bits(self.0.environment.id_bits()?);
+        let key = ApiKey {
+            id,
+            user: call.caller.user,
+            tenant: permit.tenant(),
+            client: new.client,
+            name: new.name,
+            bounds,
+            session: SessionId::from_bits(self.0.environment.id_bits()?),
+            created_at: now,
+            expires_at: now.plus_secs(new.days.saturating_mul(86_400)),
+            ended_at: None,
+            last_used_at: None,
+        };
+        let text = api_key::written(id, &self.0.environment.secret()?);
+        let mut tx = self.begin_for(call).await?;
+        let client = tx.find_client(&key.client).await?;
+        // A public client proves nothing: whoever found a key would need no more.
+        let is_fit = |client: &Client| {
+            client.is_enabled && client.is_confidential() && client.grant_types.contains(GRANT)
+        };
+        if !client.as_ref().is_some_and(is_fit) {
+            return Err(Error::Invalid("client_id"));
+        }
+        let held = tx.count_api_keys(key.user).await?;
+        if usize::try_from(held).unwrap_or(usize::MAX) >= MAX_LIVE {
+            return Err(Error::WrongState("too_many_keys"));
+        }
+        let behind = tx.find_session(call.caller.session).await?;
+        let behind = behind.filter(|s| s.is_live(now)).ok_or(Error::Unauthenticated)?;
+        tx.insert_api_key(&key, &fingerprint(&text), &behind.idp).await?;
+        self.audit_key(&mut tx, Hand::Person(call), "api_key.create", &key)?;
+        tx.commit().await?;
+        Ok((key, text))
+    }
+
+    /// The customers that somebody names, of those that the own tenant has.
+    async fn own_customers(
+        &self,
+        home: TenantId,
+        names: Option<Vec<String>>,
+    ) -> Result<Option<Vec<TenantId>>> {
+        let Some(names) = names else { return Ok(None) };
+        let managed = self.0.store.list_managed(home).await?;
+        let find = |name: &String| {
+            let id: Option<TenantId> = name.parse().ok();
+            let link = managed.iter().find(|l| Some(l.tenant) == id || l.tenant_slug == *name);
+            link.map(|link| link.tenant).ok_or(Error::Invalid("tenants"))
+        };
+        names.iter().map(find).collect::<Result<_>>().map(Some)
+    }
+
+    /// Keys of a tenant's people, or all; without a caller, whichever are asked for. Whoever administers no
+    /// keys sees the own ones. What is over is listed for a month more.
+    pub async fn list_api_keys(
+        &self,
+        caller: Option<&Caller>,
+        tenant: Option<TenantId>,
+    ) -> Result<Vec<ApiKey>> {
+        let Some(caller) = caller else { return self.keys_of(tenant).await };
+        if caller.is(UserRole::SuperAdmin) {
+            return self.keys_of(tenant).await;
+        }
+        let tenant = tenant.unwrap_or(caller.tenant);
+        if caller.administer_keys(tenant).is_ok() {
+            return self.keys_of(Some(tenant)).await;
+        }
+        if tenant != caller.tenant {
+            return Err(Error::NotFound);
+        }
+        let mut keys = self.keys_of(Some(tenant)).await?;
+        keys.retain(|key| key.user == caller.user);
+        Ok(keys)
+    }
+
+    async fn keys_of(&self, tenant: Option<TenantId>) -> Result<Vec<ApiKey>> {
+        Ok(match tenant {
+            Some(tenant) => self.0.store.list_api_keys(tenant).await?,
+            None => self.0.store.list_all_api_keys().await?,
+        })
+    }
+
+    /// Ends a key with everything that runs from it.
+    pub async fn end_api_key(&self, hand: Hand<'_>, id: ApiKeyId) -> Result<(ApiKey, Revoked)> {
+        let mut tx = self.begin_by(hand).await?;
+        let key = tx.find_api_key(id).await?.ok_or(Error::NotFound)?;
+        if let Some(caller) = hand.caller()
+            && caller.user != key.user
+        {
+            caller.administer_keys(key.tenant)?;
+        }
+        if !key.is_live(tx.now()) {
+            return Err(Error::WrongState("over"));
+        }
+        tx.end_session(key.session).await?;
+        let ended = tx.end_delegations_of_session(key.session).await?;
+        tx.revoke(&Key::Session(key.session), "api_key.revoke");
+        self.audit_key(&mut tx, hand, "api_key.revoke", &key)?;
+        let key = ApiKey { ended_at: Some(tx.now()), ..key };
+        Ok((key, self.commit_revocation(tx, ended, hand.confirm()).await?))
+    }
+
+    fn audit_key(&self, tx: &mut Tx, hand: Hand<'_>, action: &str, key: &ApiKey) -> Result<()> {
+        let id = key.id.to_string();
+        let about = Subject { tenant: key.tenant, kind: AUDITED_KEY, id: &id };
+        let how = details(json!({
+            "user": key.user,
+            "client": key.client,
+            "name": key.name,
+            "permissions": key.bounds.permissions,
+            "tenants": key.bounds.tenants,
+            "networks": key.bounds.networks,
+            "expires_at": key.expires_at.rfc3339(),
+        }));
+        tx.audit(self.entry_by(hand, action, about, how)?);
+        Ok(())
+    }
+
+    /// The key that a text proves to hold, good or not; `None` where it proves nothing.
+    pub(crate) async fn proven_key(&self, text: &str) -> Result<Option<ApiKey>> {
+        let Some(id) = api_key::read(text) else { return Ok(None) };
+        let (key, expected) = match self.0.store.find_api_key(id).await? {
+            Some((key, hash)) => (Some(key), hash),
+            None => (None, NOBODYS.to_owned()),
+        };
+        let is_proven = crypto::is_equal(fingerprint(text).as_bytes(), expected.as_bytes());
+        Ok(key.filter(|_| is_proven))
+    }
+
+    /// Remembers that a key was used. What was done by it is done, whether this is known or not.
+    pub(crate) async fn note_use(&self, key: &ApiKey, now: Ts) {
+        if let Err(error) = self.0.store.note_use_of_key(key, now).await {
+            tracing::warn!(%error, "the use of a key could not be noted");
+        }
+    }
+
+    /// The person behind a key, with no other roles than those of a partner, and no more scope than the key
+    /// names; and what a change is checked against once more.
+    pub async fn caller_by_key(&self, text: &str, via: &Via) -> Result<(Caller, Proof)> {
+        let now = self.0.environment.now();
+        // Before anything is looked at: whatever ends meanwhile is seen in the change's own transaction.
+        let rvs = self.0.store.revocation_head().await?;
+        let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let is_good = |key: &ApiKey| key.is_live(now) && key.bounds.admit(ip);
+        let Some(key) = self.proven_key(text).await?.filter(is_good) else {
+            self.limit_address(via).await?;
+            return Err(Error::Unauthenticated);
+        };
+        self.limit_person((key.tenant, key.user), via).await?;
+        let person = self.0.store.find_user(key.tenant, key.user).await?;
+        let person = person.filter(|person| {
+            person.status == UserStatus::Active && person.ends_at.is_none_or(|end| now < end)
+        });
+        let person = person.ok_or(Error::Unauthenticated)?;
+        let tenant = self.0.store.find_tenant(key.tenant).await?;
+        if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
+            return Err(Error::Unauthenticated);
+        }
+        self.note_use(&key, now).await;
+        let roles = person.roles.into_iter().filter(|role| role.is_partner_role()).collect();
+        let keys = [
+            Key::All,
+            Key::Session(key.session),
+            Key::Actor(key.user),
+            Key::Client(&key.client),
+            Key::Tenant(key.tenant),
+        ];
+        let proof = Proof::of_key(keys.iter().map(Key::hash).collect(), rvs);
+        let caller = Caller {
+            user: key.user,
+            tenant: key.tenant,
+            roles,
+            scope: key.bounds.at_home(),
+            session: key.session,
+            client: key.client,
+            key: Some(key.id),
+        };
+        Ok((caller, proof))
+    }
+}
+
+/// Ends the keys for a client that is stopped or deleted. What runs from them ends with all that it holds.
+pub(crate) async fn end_keys_for(
+    tx: &mut Tx,
+    client: &ClientId,
+    cause: &'static str,
+) -> Result<()> {
+    for session in tx.end_api_keys_for(client).await? {
+        tx.revoke(&Key::Session(session), cause);
+    }
+    Ok(())
+}
