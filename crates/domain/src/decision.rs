@@ -8,6 +8,7 @@ use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, T
 use crate::{
     access_request::{AccessRequest, RequestState},
     permission::{self, Permissions, UNMASK_PII},
+    quota::Counted,
     refusal::Refusal,
     relationship::{
         Access, Approval, Phase, Relationship, RelationshipKind, RelationshipState, acr_rank,
@@ -97,6 +98,10 @@ pub struct Facts {
     /// What this person has lately asked for through this client at this audience, under edges of which the
     /// customer approves each use.
     pub access_requests: Vec<AccessRequest>,
+    /// Delegated tokens of today that the person's tenant was given, wherever.
+    pub partner_tokens: Counted,
+    /// Delegated tokens of today for the target, of whichever partners.
+    pub customer_tokens: Counted,
 }
 
 /// Bounds that the deployment sets.
@@ -163,6 +168,8 @@ pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Man
 fn grant(edge: &Relationship, case: &Case<'_>) -> Result<Mandate, Refusal> {
     let roles = enter(edge, case)?;
     let scope = scope(edge, &roles, case)?;
+    // Before the customer is asked: a yes is of no use to whoever is given nothing today.
+    quotas(case.facts)?;
     mandate(edge, approved(edge, scope, case)?, roles, case)
 }
 
@@ -286,6 +293,17 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
             && !permission::is_pattern(p)
     });
     if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
+}
+
+/// A token counts for both tenants. Whichever has used up its day refuses.
+fn quotas(facts: &Facts) -> Result<(), Refusal> {
+    if facts.partner_tokens.is_used_up() {
+        return Err(Refusal::PartnerQuotaUsedUp);
+    }
+    if facts.customer_tokens.is_used_up() {
+        return Err(Refusal::CustomerQuotaUsedUp);
+    }
+    Ok(())
 }
 
 /// What the customer has approved of a scope, where it approves each time.

@@ -11,7 +11,7 @@ use crate::{
     explain_command,
     failure::Failure,
     identity_provider_commands as providers, incident_commands as incidents,
-    initial_token_commands as initial_tokens, key_commands as keys,
+    initial_token_commands as initial_tokens, key_commands as keys, quota_commands as quotas,
     resource_server_commands as servers, seed,
     start::{self, First},
 };
@@ -50,6 +50,9 @@ enum Command {
     /// Look after identity providers: by which logins of their own people of a tenant come in.
     #[command(subcommand)]
     IdentityProvider(providers::Command),
+    /// Look at a tenant's quotas and what is used of them, or set them.
+    #[command(subcommand)]
+    Quota(quotas::Command),
     /// Say why somebody may act in a tenant or may not, or what a token is worth.
     Explain(explain_command::Explain),
     /// Close all relationships of a partner or a tenant at once, and keep the evidence.
@@ -179,6 +182,7 @@ pub fn run() -> Result<(), Failure> {
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),
+        Command::Quota(command) => quotas::run(&command),
         Command::Explain(command) => explain_command::run(&command),
         Command::Incident(command) => incidents::declare(&command),
         Command::Import(import) => seed::import(&import),

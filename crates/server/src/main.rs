@@ -30,6 +30,7 @@ mod openapi;
 mod outbound;
 mod proxies;
 mod pulse;
+mod quota_commands;
 mod rate_limits;
 mod readiness;
 mod relay;

@@ -111,6 +111,12 @@ pub const TABLES: &[Table] = &[
         ..table("break_glass_codes", "tenant_id number# code_hash created_at# used_at#")
     },
     table("relationship_reviews", "relationship_id due_at#"),
+    table(
+        "quotas",
+        "tenant_id users# customers# clients# delegated_tokens_per_day# delegated_tokens_received_per_day# \
+         inherited inherited_from version#",
+    ),
+    Table { key_columns: 3, ..table("token_counts", "day# customer_id partner_id tokens#") },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

@@ -22,6 +22,7 @@ pub fn complete(path: &str, world: &World) -> String {
     let thing = match path {
         _ if is_about_a_relationship(path) => "relationship",
         _ if path.starts_with("/api/tenants/access-requests/") => "request",
+        _ if path.starts_with("/api/admin/tenants/") => "tenant",
         _ if path.contains("/delegations/") => "delegation",
         _ if path.starts_with("/api/tenants/users/") => "user",
         _ if path.starts_with("/api/resource-servers/") => "server",
@@ -55,6 +56,7 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "provisionTenant" => {
             json!({ "name": "A New One", "admin_email": format!("new-{number}@new.test") })
         }
+        "setQuotas" => json!({ "delegated_tokens_received_per_day": 1_000_000 }),
         "registerClient" => json!({
             "name": "An App",
             "redirect_uris": ["https://app.example/callback"],

@@ -18,6 +18,7 @@ mod lifecycle;
 mod login;
 mod notices;
 mod people;
+mod quotas;
 mod race;
 mod refusals;
 mod requests;

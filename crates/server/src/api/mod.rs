@@ -17,6 +17,7 @@ pub mod me;
 pub mod paging;
 pub mod previews;
 pub mod problem;
+pub mod quotas;
 pub mod relationships;
 pub mod resource_servers;
 pub mod reviews;

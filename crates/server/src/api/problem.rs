@@ -185,6 +185,22 @@ impl From<Error> for Problem {
                     "Too many requests. Try again later.",
                 )
             },
+            Error::UsedUpToday { wait_secs, .. } => Self {
+                retry_after: Some(wait_secs),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "quota_used_up",
+                    "A quota of today is used up. Try again tomorrow.",
+                )
+            },
+            Error::QuotaUsedUp(quota) => Self {
+                about: Some(quota.as_str()),
+                ..Self::new(
+                    StatusCode::CONFLICT,
+                    "quota_used_up",
+                    "There are as many as the quota allows.",
+                )
+            },
             Error::Broken => Self::INTERNAL,
         }
     }
