@@ -8,6 +8,7 @@ use procura_token::{TenantId, Ts};
 
 use crate::{
     Error, Result, Store,
+    quotas::whole,
     row::Columns,
     sql::{ManyRows, Row, Transaction, Value, query},
 };
@@ -131,17 +132,16 @@ fn used(row: &Row) -> Result<Used> {
 impl Store {
     /// What a tenant's own people were given that day, and what was given out for the tenant.
     pub async fn count_tokens(&self, tenant: TenantId, day: UtcDay) -> Result<(u64, u64)> {
-        const COUNTS: &str = "SELECT CAST(coalesce(sum(CASE WHEN customer_id = '*' THEN tokens END), 0) \
-                              AS BIGINT) AS given, CAST(coalesce(sum(CASE WHEN customer_id = $2 \
-                              THEN tokens END), 0) AS BIGINT) AS received FROM token_counts \
-                              WHERE day = $1 AND (customer_id = $2 \
-                              OR (customer_id = '*' AND partner_id = $2))";
+        const COUNTS: &str = "SELECT (SELECT tokens FROM token_counts WHERE day = $1 \
+                              AND customer_id = '*' AND partner_id = $2) AS given, \
+                              (SELECT CAST(sum(tokens) AS BIGINT) FROM token_counts WHERE day = $1 \
+                              AND customer_id = $2) AS received";
         let row = query(COUNTS)
             .bind(day.0)
             .bind(tenant.to_string())
             .fetch_one(&mut self.within(tenant).await?)
             .await?;
-        let number = |name| u64::try_from(row.int(name)?).map_err(|_| Error::Corrupt);
+        let number = |name| row.opt_int(name).and_then(whole).map(Option::unwrap_or_default);
         Ok((number("given")?, number("received")?))
     }
 

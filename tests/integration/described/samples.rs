@@ -88,19 +88,24 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         }
         "reportEvent" => json!({ "jti": "unknown", "action": "invoice.read" }),
         "acknowledge" => json!({ "verifier": "v", "incarnation": "i", "applied": 0 }),
-        "getToken" => return Some(Body::Form(vec![("grant_type", "client_credentials".into())])),
-        "introspectToken" | "revokeToken" => {
-            return Some(Body::Form(vec![("token", "unknown".into())]));
-        }
+        _ => return form(name).or_else(|| (!needs_one).then_some(Body::None)),
+    };
+    Some(Body::Json(json))
+}
+
+/// The form of an operation that takes one.
+fn form(name: &str) -> Option<Body> {
+    let fields = match name {
+        "getToken" => vec![("grant_type", "client_credentials".into())],
+        "introspectToken" | "revokeToken" => vec![("token", "unknown".into())],
         "pushAuthorizationRequest"
         | "beginDevice"
         | "postUserinfo"
         | "authorizeByPost"
-        | "logOutByPost" => return Some(Body::Form(Vec::new())),
-        _ if needs_one => return None,
-        _ => return Some(Body::None),
+        | "logOutByPost" => Vec::new(),
+        _ => return None,
     };
-    Some(Body::Json(json))
+    Some(Body::Form(fields))
 }
 
 /// Puts what an operation is about into the state in which it is possible.

@@ -29,14 +29,15 @@ pub struct DefaultQuotas {
 }
 
 impl Default for DefaultQuotas {
-    /// Generous: they stop what has gone wild, and nobody who works.
+    /// Generous: they stop what has gone wild, and nobody who works. In a day the limits on the rate let
+    /// less through for one partner.
     fn default() -> Self {
         Self {
             users: Most(Some(100_000)),
             customers: Most(Some(100_000)),
             clients: Most(Some(10_000)),
-            delegated_tokens_per_day: Most(Some(10_000_000)),
-            delegated_tokens_received_per_day: Most(Some(10_000_000)),
+            delegated_tokens_per_day: Most(Some(100_000_000)),
+            delegated_tokens_received_per_day: Most(Some(100_000_000)),
         }
     }
 }

@@ -102,6 +102,12 @@ impl OAuthError {
         "Too many requests. Try again later.",
     );
 
+    const QUOTA_USED_UP: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "access_denied",
+        "The tenant has as many as its quota allows.",
+    );
+
     const USED_UP_TODAY: Self = Self::new(
         StatusCode::TOO_MANY_REQUESTS,
         "temporarily_unavailable",
@@ -273,11 +279,7 @@ impl From<Error> for OAuthError {
             Error::UsedUpToday { wait_secs, .. } => {
                 Self { retry_after: Some(wait_secs), ..Self::USED_UP_TODAY }
             }
-            Error::QuotaUsedUp(_) => Self::new(
-                StatusCode::FORBIDDEN,
-                "access_denied",
-                "The tenant has as many as its quota allows.",
-            ),
+            Error::QuotaUsedUp(_) => Self::QUOTA_USED_UP,
             Error::Broken => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
