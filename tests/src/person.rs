@@ -313,6 +313,13 @@ impl Person {
         self.world.api(&self.home, Method::PATCH, path, Some(body)).await
     }
 
+    /// Changes something by PUT, if it is still the version with this tag.
+    pub async fn put_if(&self, path: &str, body: &Value, tag: &str) -> Answer {
+        let request = self.world.request(&self.home, Method::PUT, path).json(body);
+        let request = request.header(IF_MATCH, tag);
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
     /// Changes something by PATCH, if it is still the version with this tag.
     pub async fn patch_if(&self, path: &str, body: &Value, tag: &str) -> Answer {
         let request = self.world.request(&self.home, Method::PATCH, path).json(body);

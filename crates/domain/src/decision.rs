@@ -9,6 +9,7 @@ use crate::{
     access_request::{AccessRequest, RequestState},
     api_key::KeyBounds,
     permission::{self, Permissions, UNMASK_PII},
+    quota::Counted,
     refusal::Refusal,
     relationship::{
         Access, Approval, Phase, Relationship, RelationshipKind, RelationshipState, acr_rank,
@@ -107,6 +108,10 @@ pub struct Facts {
     /// What this person has lately asked for through this client at this audience, under edges of which the
     /// customer approves each use.
     pub access_requests: Vec<AccessRequest>,
+    /// Delegated tokens of today that the person's tenant was given, wherever.
+    pub partner_tokens: Counted,
+    /// Delegated tokens of today for the target, of whichever partners.
+    pub customer_tokens: Counted,
 }
 
 /// Bounds that the deployment sets.
@@ -173,6 +178,8 @@ pub fn decide(facts: &Facts, wish: &Wish, limits: Limits, now: Ts) -> Result<Man
 fn grant(edge: &Relationship, case: &Case<'_>) -> Result<Mandate, Refusal> {
     let roles = enter(edge, case)?;
     let scope = scope(edge, &roles, case)?;
+    // Before the customer is asked: a yes is of no use to whoever is given nothing today.
+    quotas(case.facts)?;
     mandate(edge, approved(edge, scope, case)?, roles, case)
 }
 
@@ -308,6 +315,17 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
             && !permission::is_pattern(p)
     });
     if granted.is_empty() { Err(Refusal::NoScopeLeft) } else { Ok(granted) }
+}
+
+/// A token counts for both tenants. Whichever has used up its day refuses.
+fn quotas(facts: &Facts) -> Result<(), Refusal> {
+    if facts.partner_tokens.is_used_up() {
+        return Err(Refusal::PartnerQuotaUsedUp);
+    }
+    if facts.customer_tokens.is_used_up() {
+        return Err(Refusal::CustomerQuotaUsedUp);
+    }
+    Ok(())
 }
 
 /// What the customer has approved of a scope, where it approves each time.

@@ -53,6 +53,8 @@ words! {
         Purpose = "purpose",
         /// What is left of the scope.
         Scope = "scope",
+        /// Both tenants' quotas of the day. Each side is told which of them is used up, and no number.
+        Quota = "quota",
         /// The customer's yes, where it approves each time.
         Approval = "approval",
         /// Whether any time is left.
@@ -118,6 +120,7 @@ impl Refusal {
             Self::OutsideHours => Step::Hours,
             Self::PurposeRequired => Step::Purpose,
             Self::NoScopeLeft => Step::Scope,
+            Self::PartnerQuotaUsedUp | Self::CustomerQuotaUsedUp => Step::Quota,
             Self::ApprovalRequired
             | Self::ApprovalUnanswered
             | Self::ApprovalDeclined
@@ -132,7 +135,9 @@ impl Refusal {
             Self::ClientUnusable
             | Self::HomeTenantInactive
             | Self::AudienceNotAllowed
-            | Self::TenantInactive => Fixer::Operator,
+            | Self::TenantInactive
+            | Self::PartnerQuotaUsedUp
+            | Self::CustomerQuotaUsedUp => Fixer::Operator,
             Self::UserInactive
             | Self::SwitchNotPermitted
             | Self::NoRelationship

@@ -62,6 +62,10 @@ words! {
         PurposeRequired = "purpose_required",
         /// Nothing of the requested scope can be granted.
         NoScopeLeft = "no_scope_left",
+        /// The partner's people were given as many tokens today as its quota allows.
+        PartnerQuotaUsedUp = "partner_quota_used_up",
+        /// As many tokens were given out for the customer today as its quota allows.
+        CustomerQuotaUsedUp = "customer_quota_used_up",
         /// The customer must approve this first, and has not been asked.
         ApprovalRequired = "approval_required",
         /// The customer did not answer in time.
@@ -96,6 +100,8 @@ pub enum Class {
     Purpose,
     /// Nothing to grant; likewise.
     Scope,
+    /// A quota of the day is used up; likewise.
+    Quota,
 }
 
 impl Refusal {
@@ -116,6 +122,7 @@ impl Refusal {
             Self::ApprovalUnanswered => Class::Unanswered,
             Self::PurposeRequired => Class::Purpose,
             Self::NoScopeLeft | Self::NoTimeLeft => Class::Scope,
+            Self::PartnerQuotaUsedUp | Self::CustomerQuotaUsedUp => Class::Quota,
             _ => Class::Target,
         }
     }

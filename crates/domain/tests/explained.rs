@@ -10,6 +10,7 @@ use procura_domain::{
     Access, Explanation, KeyBounds, Permissions, Refusal,
     explain::{CUSTOMERS_SIDE, Line, NOT_AVAILABLE, PARTNERS_SIDE, Standing, Step},
     hours::Hours,
+    quota::Counted,
     refusal::Class,
     relationship::{Approval, Side},
 };
@@ -83,6 +84,7 @@ fn spoil(w: &mut World, step: Step) {
         Step::Scope => w.wish.scope = Some("".parse().unwrap()),
         Step::Time => w.limits.ttl_secs = 0,
         Step::Purpose => w.wish.purpose = None,
+        Step::Quota => facts.customer_tokens = Counted { used: 1, limit: Some(1) },
         Step::Approval => facts.access_requests.clear(),
         _ => {}
     }

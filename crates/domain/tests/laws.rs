@@ -296,7 +296,7 @@ proptest! {
     fn only_an_active_edge_that_lets_this_user_in_says_why_it_refuses(mut w in world()) {
         // Whatever is told apart at the target's side is told only to somebody who may enter.
         let Err(refusal) = w.decide() else { return Ok(()) };
-        let is_told = matches!(refusal.class(), Class::StepUp | Class::Approval | Class::Purpose | Class::Scope);
+        let is_told = matches!(refusal.class(), Class::StepUp | Class::Approval | Class::Purpose | Class::Scope | Class::Quota);
         let lets_in = w.facts.relationships.iter().any(|edge| {
             let conditions = &edge.conditions;
             w.leads(edge) && edge.is_active(w.now) && edge.access != Access::Off
@@ -416,6 +416,7 @@ fn plain() -> World {
     w.facts.subject.roles = vec![UserRole::PartnerBilling, UserRole::TenantAdmin];
     w.facts.relationships.retain(|e| e.partner == HOME && e.customer == TARGET);
     w.facts.relationships[0].custom_permissions = None;
+    w.facts.relationships[0].approval = Approval::Standing;
     w.facts.relationships[0].role = procura_domain::RelationshipRole::MspFull;
     w
 }

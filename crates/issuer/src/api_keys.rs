@@ -94,7 +94,7 @@ impl Issuer {
         }
         let behind = tx.find_session(call.caller.session).await?;
         let behind = behind.filter(|s| s.is_live(now)).ok_or(Error::Unauthenticated)?;
-        tx.insert_api_key(&key, &fingerprint(&text), &behind.idp).await?;
+        tx.insert_api_key(&key, &fingerprint(&text), &behind).await?;
         self.audit_key(&mut tx, Hand::Person(call), "api_key.create", &key)?;
         tx.commit().await?;
         Ok((key, text))

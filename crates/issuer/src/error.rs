@@ -1,7 +1,7 @@
 //! What a verb can answer instead of doing it. Each door has one file that turns this into its own
 //! shape; no text of a tenant's data fits in here.
 
-use procura_domain::{Refusal, policy::Denied};
+use procura_domain::{Quota, Refusal, policy::Denied};
 
 /// Why a verb did not happen. Whatever it is, nothing changed, and where it matters the audit log
 /// already knows.
@@ -88,6 +88,17 @@ pub enum Error {
         /// When to try again, in seconds.
         wait_secs: u32,
     },
+    /// The tenant has as many as its quota allows; names the quota.
+    #[error("quota used up: {0}")]
+    QuotaUsedUp(Quota),
+    /// A quota of the day is used up.
+    #[error("refused for today: {refusal}")]
+    UsedUpToday {
+        /// Whose.
+        refusal: Refusal,
+        /// When the day is over, in seconds.
+        wait_secs: u32,
+    },
     /// Storage, keys or randomness failed.
     #[error("broken")]
     Broken,
@@ -135,7 +146,8 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Refused(refusal) => refusal.as_str(),
+            Self::Refused(refusal) | Self::UsedUpToday { refusal, .. } => refusal.as_str(),
+            Self::QuotaUsedUp(_) => "quota_used_up",
             Self::StepUp { .. } => "step_up_required",
             Self::SubjectUnusable => "subject_token_unusable",
             Self::Unauthenticated => "unauthenticated",

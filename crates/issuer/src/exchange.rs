@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use procura_domain::{Refusal, Wish, acr::known_acr};
+use procura_domain::{Refusal, Wish, acr::known_acr, quota::UtcDay, refusal::Class};
 use procura_store::{
     audit::Entry,
     clients::Client,
@@ -149,6 +149,7 @@ impl Issuer {
             subject_keys: subject.keys.clone(),
             subject_rvs: subject.rvs,
             limits: self.0.settings.limits,
+            quotas: self.0.settings.quotas,
             new_delegation: DelegationId::from_bits(self.0.environment.id_bits()?),
             new_access_request: AccessRequestId::from_bits(self.0.environment.id_bits()?),
             entry: Entry {
@@ -172,6 +173,9 @@ impl Issuer {
         let (mandate, delegation) = recorded.outcome.map_err(|refusal| {
             if refusal == Refusal::ClientUnusable {
                 self.forget_client(&request.client.id);
+            }
+            if refusal.class() == Class::Quota {
+                return Error::UsedUpToday { refusal, wait_secs: left_of_day(recorded.at) };
             }
             match recorded.conditions {
                 Some(asked) => Error::StepUp {
@@ -225,6 +229,12 @@ impl Issuer {
             ..Entry::new(id, now, ACTION, "pending")
         })
     }
+}
+
+/// Whole seconds until another day is counted on.
+fn left_of_day(now: Ts) -> u32 {
+    let left = UtcDay::of(now).ends_at().secs().saturating_sub(now.secs());
+    u32::try_from(left).unwrap_or(u32::MAX)
 }
 
 struct Prepared {

@@ -203,6 +203,7 @@ impl Issuer {
             subject_keys: Vec::new(),
             subject_rvs: Seq(0),
             limits: self.0.settings.limits,
+            quotas: self.0.settings.quotas,
             new_delegation: DelegationId::from_bits(0),
             new_access_request: AccessRequestId::from_bits(0),
             entry: Entry::new(id, tx.now(), crate::exchange::ACTION, "pending"),

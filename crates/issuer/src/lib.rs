@@ -56,6 +56,7 @@ pub mod preview;
 pub mod prompt;
 pub mod provision;
 pub mod pushed;
+pub mod quotas;
 pub mod rate_limits;
 pub mod redeem;
 pub mod refresh;
@@ -119,6 +120,8 @@ pub struct Settings {
     pub self_registration: Option<self_registration::Rules>,
     /// How much one caller may ask for; `None`: as much as it likes.
     pub rate_limits: Option<rate_limits::Rules>,
+    /// Quotas of tenants that have none of their own.
+    pub quotas: procura_domain::Quotas,
 }
 
 /// How long a client can come back without the person. In seconds.

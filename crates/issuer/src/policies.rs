@@ -5,6 +5,7 @@ use procura_domain::{
     Caller, Fault, LoginRules, Permissions, RelationshipKind, decide,
     login_policy::{Standing, effective},
     permission::SWITCH_CONTEXT,
+    quota::Counted,
     relationship::Relationship,
 };
 use procura_store::{
@@ -279,8 +280,10 @@ impl Issuer {
             scope: Some(std::iter::once(WRITE).collect()),
             purpose: None,
             ip: call.via.ip.as_deref().and_then(|ip| ip.parse().ok()),
+            key: None,
         };
-        let mut exchange = self.imagined(tx, &question, (&person, Some(tenant)), client).await?;
+        let who = (&person, Some(tenant), None);
+        let mut exchange = self.imagined(tx, &question, who, client).await?;
         exchange.session = session.id;
         let wish = &mut exchange.wish;
         wish.may_switch = caller.scope.contains(SWITCH_CONTEXT);
@@ -292,6 +295,8 @@ impl Issuer {
         let mut facts = tx.facts(&exchange).await?;
         facts.audience = Some(Permissions::everything());
         facts.relationships.retain(|edge| edge.kind == RelationshipKind::Manages);
+        // No token is given out: how many were today is all the same.
+        (facts.partner_tokens, facts.customer_tokens) = (Counted::default(), Counted::default());
         let decided = decide(&facts, &exchange.wish, exchange.limits, tx.now());
         let mandate = decided.map_err(|_| Error::NotFound)?;
         Ok(Some(mandate.relationship))

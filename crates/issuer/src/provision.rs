@@ -129,6 +129,7 @@ impl Issuer {
         tx.insert_user(admin).await?;
         tx.insert_invitation(&fingerprint(invitation), admin.id, expires_at).await?;
         tx.insert_relationship(relationship, None).await?;
+        self.inherit_quotas(&mut tx, call, relationship).await?;
         self.begin_history(&mut tx, call, ("tenant.provision", None), relationship).await?;
         self.apply_to_new_customer(&mut tx, call, relationship).await?;
         Ok(tx)

@@ -1,7 +1,7 @@
 //! Clients: registered, looked at, changed, stopped, taken away. What takes something away has its
 //! revocation in the same transaction, and each change its audit entry with what changed.
 
-use procura_domain::{Caller, ClientSettings, policy::Permit, relationship::Side};
+use procura_domain::{Caller, ClientSettings, Quota, policy::Permit, relationship::Side};
 use procura_store::{
     Tx,
     clients::{Client, ClientSecret},
@@ -91,6 +91,7 @@ impl Issuer {
         }
         .with(settings);
         tx.insert_client(&client).await?;
+        self.keep_quota(tx, tenant, Quota::Clients).await?;
         let about = Subject::client(tenant, &client.id);
         tx.audit(self.entry_by(hand, "client.register", about, details)?);
         Ok(client)

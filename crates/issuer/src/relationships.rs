@@ -1,8 +1,8 @@
 //! Requests, steps and switches of relationships.
 
 use procura_domain::{
-    Access, Caller, Relationship, RelationshipKind, RelationshipRole, RelationshipState, Terms,
-    UserRole,
+    Access, Caller, Quota, Relationship, RelationshipKind, RelationshipRole, RelationshipState,
+    Terms, UserRole,
     policy::Permit,
     relationship::{Approval, Conditions, Origin, Step, StepError},
     terms::takes_away,
@@ -70,6 +70,7 @@ impl Issuer {
         if let Some(fault) = terms.excess().or_else(|| terms.fault(now)) {
             return Err(Error::Invalid(fault));
         }
+        self.leave_room(&mut tx, permit.tenant(), Quota::Customers).await?;
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
         let asked = ("relationship.request", asked.reason);
         self.begin_history(&mut tx, call, asked, &relationship).await?;
@@ -121,6 +122,9 @@ impl Issuer {
             Step::Approve => agreed(&Terms::of(&before), less, now)?.put(&before),
             _ => before.clone(),
         };
+        if step == Step::Approve && before.kind == RelationshipKind::Manages {
+            self.leave_room(&mut tx, before.partner, Quota::Customers).await?;
+        }
         let suspended_by = (step == Step::Suspend).then_some(permit.side());
         let after = Relationship { state, suspended_by, ..agreed };
         self.change(tx, call, Change { action: action(step), before: &before, after, reason: None })

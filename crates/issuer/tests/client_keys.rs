@@ -236,6 +236,7 @@ async fn issuer(allow: &str) -> Issuer {
         outbound: settings(allow),
         self_registration: None,
         rate_limits: None,
+        quotas: procura_domain::Quotas::default(),
     };
     let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
     let secrets = Secrets::open(&store, &master, &environment).await.unwrap();

@@ -40,6 +40,7 @@ async fn issuer() -> Issuer {
         outbound: procura_outbound::Settings::default(),
         self_registration: None,
         rate_limits: None,
+        quotas: procura_domain::Quotas::default(),
         keys: Plan::default(),
     };
     Issuer::open(store, settings, environment, secrets).await.unwrap()

@@ -153,6 +153,7 @@ impl World {
             outbound,
             self_registration: None,
             rate_limits: None,
+            quotas: procura_domain::Quotas::default(),
         };
         let master = MasterKey::from_hex(&"7".repeat(64)).unwrap();
         let secrets = Secrets::open(&store, &master, &environment).await.unwrap();

@@ -49,6 +49,7 @@ async fn issuer_with(open_for: Option<&str>, per_minute: u32) -> (Issuer, Arc<At
         is_dpop_nonce_required: false,
         outbound: procura_outbound::Settings::default(),
         rate_limits: None,
+        quotas: procura_domain::Quotas::default(),
         self_registration: Some(Rules {
             policy: Policy::default(),
             open_for: open_for.map(str::to_owned),

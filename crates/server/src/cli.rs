@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     identity_provider_commands as providers, incident_commands as incidents,
     initial_token_commands as initial_tokens, key_commands as keys, policy_commands as policies,
-    resource_server_commands as servers, seed,
+    quota_commands as quotas, resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -56,6 +56,9 @@ enum Command {
     /// Look after login policies: what tenants demand of their people's logins.
     #[command(subcommand)]
     Policy(policies::Command),
+    /// Look at a tenant's quotas and what is used of them, or set them.
+    #[command(subcommand)]
+    Quota(quotas::Command),
     /// Say why somebody may act in a tenant or may not, or what a token is worth.
     Explain(explain_command::Explain),
     /// Close all relationships of a partner or a tenant at once, and keep the evidence.
@@ -187,6 +190,7 @@ pub fn run() -> Result<(), Failure> {
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),
         Command::Policy(command) => policies::run(&command),
+        Command::Quota(command) => quotas::run(&command),
         Command::Explain(command) => explain_command::run(&command),
         Command::Incident(command) => incidents::declare(&command),
         Command::Import(import) => seed::import(&import),

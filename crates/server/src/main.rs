@@ -32,6 +32,7 @@ mod outbound;
 mod policy_commands;
 mod proxies;
 mod pulse;
+mod quota_commands;
 mod rate_limits;
 mod readiness;
 mod relay;

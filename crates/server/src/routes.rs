@@ -33,6 +33,7 @@ fn table(does_register: bool) -> Routes {
         .merge(relationship_routes())
         .merge(control_routes())
         .merge(tenant_routes())
+        .merge(quota_routes())
         .merge(client_routes())
         .merge(api_key_routes())
         .merge(identity_provider_routes())
@@ -248,6 +249,14 @@ fn tenant_routes() -> Routes {
         .route("/api/tenants/users", get(users::list).is(&users::LIST))
         .route("/api/tenants/users/{id}/disable", post(users::disable).is(&users::DISABLE))
         .route("/api/tenants/users/{id}/enable", post(users::enable).is(&users::ENABLE))
+}
+
+fn quota_routes() -> Routes {
+    use api::quotas;
+    Routes::about("Quotas")
+        .route("/api/tenants/quotas", get(quotas::show).is(&quotas::SHOW))
+        .route("/api/tenants/usage", get(quotas::usage).is(&quotas::USAGE))
+        .route("/api/admin/tenants/{id}/quotas", put(quotas::set).is(&quotas::SET))
 }
 
 fn caller_routes() -> Routes {

@@ -198,6 +198,7 @@ pub fn settings(config: &Config, address: SocketAddr) -> Result<Settings, Failur
         outbound: outbound::settings(&config.outbound)?,
         self_registration: config.registration.rules(),
         rate_limits: config.rate_limits.rules(),
+        quotas: config.quotas.defaults(),
     })
 }
 

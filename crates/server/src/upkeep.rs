@@ -78,6 +78,7 @@ async fn forget(issuer: &Issuer) {
     let forgotten = forgotten.and(store.forget_initial_tokens(now).await);
     let forgotten = forgotten.and(store.forget_idempotency_keys(now).await);
     let forgotten = forgotten.and(store.forget_api_keys(now).await);
+    let forgotten = forgotten.and(store.forget_token_counts(now).await);
     if let Err(error) = forgotten {
         tracing::error!(%error, "old entries could not be put away");
     }

@@ -7,6 +7,7 @@ use procura_token::{ApiKeyId, ClientId, SessionId, TenantId, Ts, UserId};
 use crate::{
     Result, Store, Tx,
     row::{Columns, json},
+    sessions::Session,
     sql::{Row, query},
 };
 
@@ -120,11 +121,17 @@ impl Store {
 
 impl Tx {
     /// Keeps a key, as a hash only, with its session. Nothing leads to that one but the key: no cookie has
-    /// its hash, and it says nothing of a login but by which provider that came, with which the key ends.
-    pub async fn insert_api_key(&mut self, key: &ApiKey, key_hash: &str, idp: &str) -> Result<()> {
+    /// its hash, and it says nothing of a login but how strong the maker's was, and by which provider: the key
+    /// ends when logins of that kind do.
+    pub async fn insert_api_key(
+        &mut self,
+        key: &ApiKey,
+        key_hash: &str,
+        maker: &Session,
+    ) -> Result<()> {
         const SESSION: &str = "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, \
                                acr, amr, idp, expires_at, is_login) \
-                               VALUES ($1, $2, $3, $4, 0, '', '', $5, $6, 0)";
+                               VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7, 0)";
         const KEY: &str = "INSERT INTO api_keys (id, user_id, tenant_id, client_id, session_id, name, \
                            key_hash, permissions, tenants, networks, created_at, expires_at) \
                            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -134,7 +141,8 @@ impl Tx {
             .bind(key.tenant.to_string())
             // Unique, and the hash of no cookie.
             .bind(key.id.to_string())
-            .bind(idp)
+            .bind(&maker.acr)
+            .bind(&maker.idp)
             .bind(key.expires_at.0)
             .execute(self.connection())
             .await?;

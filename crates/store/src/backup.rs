@@ -122,6 +122,12 @@ pub const TABLES: &[Table] = &[
             "tenant_id policy_id owner_id name rules version# origin applied_at# applied_by kept_at# kept_by",
         )
     },
+    table(
+        "quotas",
+        "tenant_id users# customers# clients# delegated_tokens_per_day# delegated_tokens_received_per_day# \
+         inherited inherited_from version#",
+    ),
+    Table { key_columns: 3, ..table("token_counts", "day# customer_id partner_id tokens#") },
 ];
 
 /// What a backup leaves out: what lives for minutes, or would be worth nothing after a restore, which ends

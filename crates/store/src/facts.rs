@@ -3,12 +3,14 @@
 use procura_domain::{
     Facts, Relationship,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
+    quota::{Counted, UtcDay},
 };
 use procura_token::{DelegationId, Ts};
 
 use crate::{
     Error, Result, Tx, access_requests,
     ledger::Exchange,
+    quotas::whole,
     relationships::relationship,
     row::Columns,
     sql::{ManyRows, Row, Transaction, Value},
@@ -22,8 +24,9 @@ pub(crate) struct Loaded {
 }
 
 static LOAD: ManyRows = ManyRows::new(
-    "WITH w (ix, client, session, user_id, home, audience, target, slug) AS MATERIALIZED (VALUES ",
-    8,
+    "WITH w (ix, client, session, user_id, home, audience, target, slug, day) \
+     AS MATERIALIZED (VALUES ",
+    9,
     ") SELECT w.ix, \
      c.status AS client_status, c.version AS client_version, \
      s.expires_at AS session_expires_at, s.ended_at AS session_ended_at, \
@@ -34,7 +37,15 @@ static LOAD: ManyRows = ManyRows::new(
      r.id, r.partner_id, r.customer_id, r.kind, r.origin, r.access_role, \
      r.custom_permissions, r.state, r.suspended_by, r.starts_at, r.ends_at, \
      r.renews_for_days, r.access, r.approval, r.conditions, r.version, \
-     d.id AS delegation_id, d.ends_at AS delegation_ends_at \
+     d.id AS delegation_id, d.ends_at AS delegation_ends_at, \
+     (SELECT q.delegated_tokens_per_day FROM quotas q WHERE q.tenant_id = r.partner_id) \
+     AS partner_limit, \
+     (SELECT n.tokens FROM token_counts n WHERE n.day = w.day AND n.customer_id = '*' \
+     AND n.partner_id = r.partner_id) AS partner_tokens, \
+     (SELECT q.delegated_tokens_received_per_day FROM quotas q WHERE q.tenant_id = r.customer_id) \
+     AS customer_limit, \
+     (SELECT CAST(sum(n.tokens) AS BIGINT) FROM token_counts n WHERE n.day = w.day \
+     AND n.customer_id = r.customer_id) AS customer_tokens \
      FROM w \
      LEFT JOIN clients c ON c.id = w.client \
      LEFT JOIN sessions s ON s.id = w.session AND s.user_id = w.user_id \
@@ -55,10 +66,11 @@ static LOAD: ManyRows = ManyRows::new(
 pub(crate) async fn load(
     open: &mut Transaction,
     exchanges: &[&Exchange],
+    day: UtcDay,
 ) -> Result<Vec<Option<Loaded>>> {
     let mut values = Vec::with_capacity(LOAD.columns() * exchanges.len());
     for (ix, exchange) in exchanges.iter().enumerate() {
-        values.extend(question(i64::try_from(ix).map_err(|_| Error::Corrupt)?, exchange));
+        values.extend(question(i64::try_from(ix).map_err(|_| Error::Corrupt)?, exchange, day));
     }
     let rows = LOAD.fetch_all(values, open).await?;
     let mut loaded: Vec<Result<Option<Loaded>>> = exchanges.iter().map(|_| Ok(None)).collect();
@@ -80,7 +92,8 @@ impl Tx {
     /// is decided here, and nothing written.
     pub async fn facts(&mut self, exchange: &Exchange) -> Result<Facts> {
         let log = self.catch_up().await?;
-        let mut loaded = load(self.connection(), &[exchange]).await?;
+        let day = UtcDay::of(self.now());
+        let mut loaded = load(self.connection(), &[exchange], day).await?;
         access_requests::load(self.connection(), &[exchange], &mut loaded).await?;
         let mut facts = loaded.pop().flatten().ok_or(Error::Corrupt)?.facts;
         facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
@@ -101,7 +114,7 @@ fn add(known: Option<Loaded>, row: &Row, exchange: &Exchange) -> Result<Loaded> 
     Ok(loaded)
 }
 
-fn question(ix: i64, exchange: &Exchange) -> [Value; 8] {
+fn question(ix: i64, exchange: &Exchange, day: UtcDay) -> [Value; 9] {
     [
         Value::from(ix),
         Value::from(exchange.client.id.as_str()),
@@ -111,6 +124,7 @@ fn question(ix: i64, exchange: &Exchange) -> [Value; 8] {
         Value::from(&exchange.audience),
         Value::from(exchange.wish.target.map(|id| id.to_string())),
         Value::from(&exchange.target_slug),
+        Value::from(day.0),
     ]
 }
 
@@ -147,6 +161,16 @@ fn facts(row: &Row, exchange: &Exchange) -> Result<Facts> {
         target,
         relationships: Vec::new(),
         access_requests: Vec::new(),
+        partner_tokens: Counted {
+            used: whole(row.opt_int("partner_tokens")?)?.unwrap_or(0),
+            limit: whole(row.opt_int("partner_limit")?)?
+                .or(exchange.quotas.delegated_tokens_per_day),
+        },
+        customer_tokens: Counted {
+            used: whole(row.opt_int("customer_tokens")?)?.unwrap_or(0),
+            limit: whole(row.opt_int("customer_limit")?)?
+                .or(exchange.quotas.delegated_tokens_received_per_day),
+        },
     })
 }
 

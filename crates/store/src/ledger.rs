@@ -11,7 +11,8 @@ use std::{
 };
 
 use procura_domain::{
-    AccessRequest, Facts, Limits, Mandate, Refusal, Relationship, Wish, decide,
+    AccessRequest, Facts, Limits, Mandate, Quotas, Refusal, Relationship, Wish, decide,
+    quota::UtcDay,
     relationship::{Approval, Conditions},
 };
 use procura_token::{
@@ -31,6 +32,7 @@ use crate::{
     patience,
     revocations::RevocationLog,
     sql::{ManyRows, Pool, Transaction, Value},
+    token_counts::Counting,
 };
 
 /// As many jobs may wait; more are refused at once instead of being left to time out.
@@ -62,6 +64,8 @@ pub struct Exchange {
     pub subject_rvs: Seq,
     /// Bounds of the deployment.
     pub limits: Limits,
+    /// Quotas of tenants that have none of their own.
+    pub quotas: Quotas,
     /// The id of the delegation, should a new one start.
     pub new_delegation: DelegationId,
     /// The id of the access request, should the customer have to be asked.
@@ -75,6 +79,8 @@ pub struct Exchange {
 pub struct Recorded {
     /// What was decided; with the delegation that now runs.
     pub outcome: Result<(Mandate, DelegationId), Refusal>,
+    /// The instant of the transaction; on its day the tokens are counted.
+    pub at: Ts,
     /// Where the revocation log stood before the facts were read.
     pub rvs: Seq,
     /// The version of the signing keys in the same transaction.
@@ -201,19 +207,22 @@ async fn commit(batch: Vec<Job>, writer: &Pool, log: &Arc<RevocationLog>) -> Res
     let mut outcomes = Vec::with_capacity(exchanges.len());
     if !exchanges.is_empty() {
         let questions: Vec<_> = exchanges.iter().map(|(exchange, _)| &**exchange).collect();
-        let mut loaded = facts::load(tx.connection(), &questions).await?;
+        let day = UtcDay::of(now);
+        let mut loaded = facts::load(tx.connection(), &questions, day).await?;
         access_requests::load(tx.connection(), &questions, &mut loaded).await?;
         let (mut starting, mut asking) = (Starting::default(), Asking::default());
+        let mut counting = Counting::on(day);
         for ((exchange, answer), loaded) in exchanges.into_iter().zip(loaded) {
             // Dropped unanswered: only this caller hears "unavailable".
             let Some(loaded) = loaded else { continue };
             let Settled { outcome, entry, conditions } =
-                settle(*exchange, loaded, &log, (&mut starting, &mut asking));
+                settle(*exchange, loaded, &log, (&mut starting, &mut asking, &mut counting));
             let jti = entry.jti.clone();
             tx.audit(entry);
-            outcomes.push((Recorded { outcome, rvs, keys, jti, conditions }, answer));
+            outcomes.push((Recorded { outcome, at: now, rvs, keys, jti, conditions }, answer));
         }
         starting.insert(tx.connection()).await?;
+        counting.write(tx.connection()).await?;
         for request in &asking.0 {
             access_requests::insert(tx.connection(), request).await?;
         }
@@ -262,7 +271,7 @@ fn settle(
     mut exchange: Exchange,
     mut loaded: Loaded,
     log: &RevocationLog,
-    (starting, asking): (&mut Starting, &mut Asking),
+    (starting, asking, counting): (&mut Starting, &mut Asking, &mut Counting),
 ) -> Settled {
     if exchange.target_slug.is_some() {
         exchange.wish.target = loaded.facts.target.map(|target| target.id);
@@ -270,6 +279,7 @@ fn settle(
     loaded.facts.subject.is_revoked = log.is_dead(&exchange.subject_keys, exchange.subject_rvs);
     exchange.entry.target_tenant_id = loaded.facts.target.map(|target| target.id);
     loaded.facts.access_requests.extend(asking.lately(&exchange).cloned());
+    counting.add_to(&mut loaded.facts, exchange.wish.home);
 
     let (limits, now) = (exchange.limits, exchange.entry.at);
     match decide(&loaded.facts, &exchange.wish, limits, now) {
@@ -289,6 +299,7 @@ fn settle(
             Settled { outcome: Err(refusal), entry, conditions }
         }
         Ok(mandate) => {
+            counting.count(exchange.wish.home, mandate.tenant);
             let delegation = starting.delegation(
                 &mandate,
                 &loaded.running,

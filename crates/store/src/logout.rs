@@ -172,11 +172,12 @@ impl Tx {
         rules: &LoginRules,
     ) -> Result<(Vec<SessionId>, u64)> {
         // A login that has run out counts as long as refresh tokens go on from it. Nothing is demanded
-        // where a list is empty. An unknown context is in no list.
+        // where a list is empty. An unknown context is in no list. A key is as good as the login that made it,
+        // and no login that could last too long: it has an end of its own.
         const END: &str = "UPDATE sessions SET ended_at = $2 WHERE tenant_id = $1 \
                            AND ended_at IS NULL AND (expires_at > $2 OR EXISTS (SELECT 1 \
                            FROM refresh_families f WHERE f.session_id = sessions.id \
-                           AND f.ended_at IS NULL)) AND (auth_time <= $6 \
+                           AND f.ended_at IS NULL)) AND (auth_time <= $6 AND is_login = 1 \
                            OR ($4 <> '' AND $4 NOT LIKE '% ' || acr || ' %') \
                            OR ($5 <> '' AND $5 NOT LIKE '% ' || idp || ' %')) \
                            AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
@@ -185,7 +186,7 @@ impl Tx {
                            WHERE u.id = sessions.user_id) = $3 RETURNING id";
         const SHORTEN: &str = "UPDATE sessions SET expires_at = auth_time + $4 \
                                WHERE tenant_id = $1 AND ended_at IS NULL AND expires_at > $2 \
-                               AND expires_at > auth_time + $4 \
+                               AND expires_at > auth_time + $4 AND is_login = 1 \
                                AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
                                THEN 'operator' WHEN ' ' || u.roles || ' ' LIKE '% tenant-admin %' \
                                THEN 'admin' ELSE 'member' END FROM users u \

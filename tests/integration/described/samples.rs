@@ -22,6 +22,7 @@ pub fn complete(path: &str, world: &World) -> String {
     let thing = match path {
         _ if is_about_a_relationship(path) => "relationship",
         _ if path.starts_with("/api/tenants/access-requests/") => "request",
+        _ if path.starts_with("/api/admin/tenants/") => "tenant",
         _ if path.contains("/delegations/") => "delegation",
         _ if path.starts_with("/api/tenants/users/") => "user",
         _ if path.starts_with("/api/resource-servers/") => "server",
@@ -58,6 +59,7 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "provisionTenant" => {
             json!({ "name": "A New One", "admin_email": format!("new-{number}@new.test") })
         }
+        "setQuotas" => json!({ "delegated_tokens_received_per_day": 1_000_000 }),
         "registerClient" => json!({
             "name": "An App",
             "redirect_uris": ["https://app.example/callback"],
@@ -90,28 +92,30 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         }
         "reportEvent" => json!({ "jti": "unknown", "action": "invoice.read" }),
         "acknowledge" => json!({ "verifier": "v", "incarnation": "i", "applied": 0 }),
-        "getToken" => return Some(Body::Form(vec![("grant_type", "client_credentials".into())])),
-        "introspectToken" | "revokeToken" => {
-            return Some(Body::Form(vec![("token", "unknown".into())]));
-        }
-        "pushAuthorizationRequest"
-        | "beginDevice"
-        | "postUserinfo"
-        | "authorizeByPost"
-        | "logOutByPost" => return Some(Body::Form(Vec::new())),
-        _ if needs_one => return policy(name, number).map(Body::Json),
-        _ => return Some(Body::None),
+        "addPolicy" => json!({ "name": format!("Other {number}"), "rules": policy_rules() }),
+        "updatePolicy" => json!({ "name": "Canary-9f", "rules": policy_rules() }),
+        _ => return form(name).or_else(|| (!needs_one).then_some(Body::None)),
     };
     Some(Body::Json(json))
 }
 
-fn policy(name: &str, number: u32) -> Option<Value> {
-    let rules = json!({ "session_max_secs": 86_400, "password_min_length": 14 });
-    match name {
-        "addPolicy" => Some(json!({ "name": format!("Other {number}"), "rules": rules })),
-        "updatePolicy" => Some(json!({ "name": "Canary-9f", "rules": rules })),
-        _ => None,
-    }
+/// The form of an operation that takes one.
+fn form(name: &str) -> Option<Body> {
+    let fields = match name {
+        "getToken" => vec![("grant_type", "client_credentials".into())],
+        "introspectToken" | "revokeToken" => vec![("token", "unknown".into())],
+        "pushAuthorizationRequest"
+        | "beginDevice"
+        | "postUserinfo"
+        | "authorizeByPost"
+        | "logOutByPost" => Vec::new(),
+        _ => return None,
+    };
+    Some(Body::Form(fields))
+}
+
+fn policy_rules() -> Value {
+    json!({ "session_max_secs": 86_400, "password_min_length": 14 })
 }
 
 /// Puts what an operation is about into the state in which it is possible.

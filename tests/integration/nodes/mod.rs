@@ -6,6 +6,7 @@ mod faults;
 mod incident;
 mod moved;
 mod once;
+mod quotas;
 mod rotation;
 mod silence;
 mod slowness;

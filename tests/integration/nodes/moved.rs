@@ -4,7 +4,7 @@ use std::fs;
 
 use procura_tests::{Ended, House, HouseOptions, Postgres, Scratch, claims, procura};
 
-use super::{PAT, READ_BILLING};
+use super::{PAT, READ_BILLING, ROOT};
 
 const CUSTOMERS: &str = "/api/v1/partner/customers";
 
@@ -30,6 +30,9 @@ async fn moves(from: Option<String>, to: Option<String>) {
     let backup = scratch.path().join("backup");
     let backup = backup.to_str().unwrap();
     let pat = house.log_in(PAT).await;
+    let root = house.log_in(ROOT).await;
+    let quotas = serde_json::json!({ "delegated_tokens_received_per_day": 50 });
+    root.put("/api/admin/tenants/acme-corp/quotas", &quotas).await.expect(200);
     let before = pat.switch("acme-corp", READ_BILLING).await;
     run(&house, from.as_deref(), &["backup", "create", "--to", backup]);
     // The backup knows nothing of this one.
@@ -51,6 +54,11 @@ async fn moves(from: Option<String>, to: Option<String>) {
     let token = pat.switch("acme-corp", READ_BILLING).await;
     assert_eq!(claims(&token)["tenant"], house.tenant("acme-corp"));
     assert!(house.is_alive(&token).await);
+    // Quotas too, and what was counted until the backup.
+    let root = house.log_in(ROOT).await;
+    let quotas = root.get("/api/tenants/quotas?tenantId=acme-corp").await.expect(200).json();
+    let line = &quotas["quotas"]["delegated_tokens_received_per_day"];
+    assert_eq!((line["limit"].as_u64(), line["used"].as_u64()), (Some(50), Some(2)));
     assert!(house.stop().status.success());
     let whole = run(&house, to.as_deref(), &["audit", "verify"]);
     assert!(whole.stdout.contains("is whole"), "{whole:?}");

@@ -6,6 +6,7 @@ mod carried;
 mod closed;
 mod contract;
 mod corners;
+mod counted;
 mod leases;
 mod notices;
 mod once;

@@ -109,6 +109,37 @@ async fn what_a_login_gave_is_seen_where_its_person_is() {
     }
 }
 
+#[tokio::test]
+async fn what_was_used_is_seen_by_its_two_ends() {
+    let empty = Empty::postgres();
+    let _store = world(&empty).await;
+    let mut connection = PgConnection::connect(empty.url()).await.unwrap();
+    let everywhere = "SELECT set_config('procura.tenant', '*', false)";
+    sqlx::query(everywhere).execute(&mut connection).await.unwrap();
+    let [acme, globex] = CUSTOMERS;
+    let counts = format!(
+        "INSERT INTO token_counts (day, customer_id, partner_id, tokens) VALUES \
+         (1, '{acme}', '{PARTNER}', 1), (1, '{globex}', '{PARTNER}', 1), (1, '*', '{PARTNER}', 2)"
+    );
+    let quotas = format!(
+        "INSERT INTO quotas (tenant_id, inherited, version) \
+         VALUES ('{acme}', '', 1), ('{PARTNER}', '', 1)"
+    );
+    for statement in [counts, quotas] {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    }
+    let mut fresh = PgConnection::connect(empty.url()).await.unwrap();
+    let (msp, acme) = (PARTNER.to_string(), acme.to_string());
+    for (table, everybody, partner, customer) in [("token_counts", 3, 3, 1), ("quotas", 2, 1, 1)] {
+        let mut see = async |context| seen(&mut fresh, context, table).await;
+        assert_eq!(see(Some("*")).await, everybody, "{table}: where all is looked at");
+        assert_eq!(see(Some(&msp)).await, partner, "{table}: the partner");
+        assert_eq!(see(Some(&acme)).await, customer, "{table}: a customer");
+        assert_eq!(see(Some("ten_nobody")).await, 0, "{table}: a stranger");
+        assert_eq!(see(None).await, 0, "{table}: without a context");
+    }
+}
+
 /// Tables that hold nothing of a single tenant, or only one-time values that nobody lists.
 const COMMON: &[&str] = &[
     "_sqlx_migrations",

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use procura_domain::{
-    Access, Limits, Permissions, Profile, Registration, Relationship, RelationshipKind,
+    Access, Limits, Permissions, Profile, Quotas, Registration, Relationship, RelationshipKind,
     RelationshipRole, RelationshipState, StandardClaims, TenantStatus, UserRole, Wish,
     relationship::{Approval, Conditions, Origin},
 };
@@ -179,6 +179,7 @@ pub fn exchange(n: u128, client: &Arc<Client>) -> Exchange {
         subject_keys: vec![Key::Session(SESSION).hash()],
         subject_rvs: Seq(0),
         limits: Limits { ttl_secs: 300 },
+        quotas: Quotas::default(),
         new_delegation: DelegationId::from_bits(100 + n),
         new_access_request: AccessRequestId::from_bits(100 + n),
         entry: Entry {

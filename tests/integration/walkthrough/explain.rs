@@ -212,7 +212,7 @@ async fn the_operator_asks_on_the_command_line() {
     };
     let Ended { status, stdout, stderr } = asked("acme-corp");
     assert!(status.success(), "{stderr}");
-    assert_eq!(stdout.lines().count(), 21, "{stdout}");
+    assert_eq!(stdout.lines().count(), 22, "{stdout}");
     assert!(stdout.lines().all(|line| line.ends_with(" passed")), "{stdout}");
     let stdout = asked("no-such-tenant").stdout;
     assert!(stdout.contains("failed: tenant_unknown; can be fixed by the person"), "{stdout}");

@@ -23,6 +23,7 @@ mod login;
 mod notices;
 mod people;
 mod policies;
+mod quotas;
 mod race;
 mod refusals;
 mod requests;

@@ -4,6 +4,7 @@ use procura_domain::{
     Access, KeyBounds, Permissions, Relationship, RelationshipState, TenantStatus,
     access_request::{Answer, Given},
     hours::Hours,
+    quota::Counted,
 };
 use procura_token::Ts;
 use proptest::sample::Index;
@@ -51,6 +52,12 @@ fn sooner(end: &mut Option<Ts>, world_now: Ts, draw: Draw) {
     *end = Some(end.map_or(other, |end| end.min(other)));
 }
 
+/// A number where there was none, or one that is lower.
+fn lower(counted: &mut Counted, draw: Draw) {
+    let other = draw.0.index(200) as u64;
+    counted.limit = Some(counted.limit.map_or(other, |limit| limit.min(other)));
+}
+
 /// A list where there was none, or one that is shorter.
 fn fewer<T>(list: &mut Option<Vec<T>>, one: T, draw: Draw) {
     match list {
@@ -93,6 +100,12 @@ restrictions! {
             roles.remove(d.0.index(roles.len()));
         }
     };
+    "count more tokens for the partner" =>
+        |w, d| w.facts.partner_tokens.used += d.0.index(200) as u64;
+    "count more tokens for the customer" =>
+        |w, d| w.facts.customer_tokens.used += d.0.index(200) as u64;
+    "lower the partner's quota" => |w, d| lower(&mut w.facts.partner_tokens, d);
+    "lower the customer's quota" => |w, d| lower(&mut w.facts.customer_tokens, d);
     "suspend the home tenant" => |w, _d| w.facts.subject.home = TenantStatus::Suspended;
     "take the right to switch" => |w, _d| w.wish.may_switch = false;
     "close the audience" => |w, _d| w.facts.audience = None;

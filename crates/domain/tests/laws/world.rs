@@ -11,6 +11,7 @@ use procura_domain::{
     decide,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
     hours::{Day, Hours, Window},
+    quota::Counted,
     relationship::{Approval, Conditions, Origin, Side},
 };
 use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
@@ -364,6 +365,16 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
         .boxed()
 }
 
+/// Tokens of a day, mostly fewer than there may be.
+fn counted() -> BoxedStrategy<Counted> {
+    let limited = (0_u64..100, mostly(30, 100, vec![0, 1, 50]));
+    prop_oneof![
+        1 => (0_u64..100).prop_map(|used| Counted { used, limit: None }),
+        1 => limited.prop_map(|(used, limit)| Counted { used, limit: Some(limit) }),
+    ]
+    .boxed()
+}
+
 /// A world.
 pub fn world() -> BoxedStrategy<World> {
     (1_700_000_000_000_000_i64..1_700_000_005_000_000)
@@ -379,9 +390,10 @@ pub fn world() -> BoxedStrategy<World> {
             let audience = (mostly(60, true, vec![false]), permissions())
                 .prop_map(|(is_known, permissions)| is_known.then_some(permissions));
             let ttl = mostly(4, 300, vec![-1, 0, 1, 60, 900, 901, 86_400, i64::MAX]);
-            let asked = (wish(now), vec_of(request(now), 0..6));
+            let asked = (wish(now), vec_of(request(now), 0..6), counted(), counted());
             (client, subject(now), audience, target, edges(now), asked, ttl).prop_map(
-                move |(client, subject, audience, target, relationships, (wish, requests), ttl)| {
+                move |(client, subject, audience, target, relationships, asked, ttl)| {
+                    let (wish, requests, partner_tokens, customer_tokens) = asked;
                     let (found, status, access) = target;
                     // Mostly the store finds what was asked for.
                     let id = found.and_then(|other| other.or(wish.target));
@@ -394,8 +406,16 @@ pub fn world() -> BoxedStrategy<World> {
                         Some(AccessRequest { relationship: edge.id, ..request })
                     };
                     let access_requests = requests.into_iter().filter_map(under).collect();
-                    let facts =
-                        Facts { client, subject, audience, target, relationships, access_requests };
+                    let facts = Facts {
+                        client,
+                        subject,
+                        audience,
+                        target,
+                        relationships,
+                        access_requests,
+                        partner_tokens,
+                        customer_tokens,
+                    };
                     World { facts, wish, limits: Limits { ttl_secs: ttl }, now }
                 },
             )

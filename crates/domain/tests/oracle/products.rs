@@ -32,6 +32,7 @@ pub const PRODUCTS: &[(&str, Product)] = &[
     ("time", time),
     ("approval", approval),
     ("keys", keys),
+    ("quotas", quotas),
 ];
 
 const BOTH: &[bool] = &[true, false];
@@ -320,6 +321,34 @@ fn keys(pick: &mut Odometer) -> World {
         asked: pick.pick(&[None, SHARED.asked[5]]),
         idp: Some("home"),
         edges: [Some(edge), None],
+        ..World::open()
+    }
+}
+
+/// What both tenants have used of their day, against what is looked at before and after it.
+fn quotas(pick: &mut Odometer) -> World {
+    const TOKENS: &[(u64, Option<u64>)] = &[
+        (0, None),
+        (1_000, None),
+        (0, Some(0)),
+        (0, Some(1)),
+        (1, Some(1)),
+        (5, Some(3)),
+        (2, Some(3)),
+    ];
+    let mut edge = Edge::open(pick.pick(KINDS));
+    edge.approval = pick.pick(Approval::ALL);
+    edge.purpose = pick.pick(BOTH);
+    edge.access = pick.pick(ACCESS);
+    edge.over = pick.pick(&[None, Some(0), Some(SECOND / 4)]);
+    edge.custom = pick.pick(&[None, Some(SHARED.sets[4])]);
+    let other = if edge.kind == Manages { Trust } else { Manages };
+    let other = Edge { approval: EachTime, ..Edge::open(other) };
+    World {
+        tokens: [pick.pick(TOKENS), pick.pick(TOKENS)],
+        purpose: pick.pick(BOTH),
+        user_roles: &[UserRole::PartnerAdmin, UserRole::TenantAdmin],
+        edges: [Some(edge), pick.pick(&[None, Some(other)])],
         ..World::open()
     }
 }

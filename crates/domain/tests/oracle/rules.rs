@@ -181,6 +181,16 @@ fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize
     if scope == 0 {
         return Err((AT_EDGE.len(), Refusal::NoScopeLeft));
     }
+    for (row, refusal) in
+        [Refusal::PartnerQuotaUsedUp, Refusal::CustomerQuotaUsedUp].into_iter().enumerate()
+    {
+        // One more would be more than there may be.
+        if let (used, Some(most)) = world.tokens[row]
+            && used + 1 > most
+        {
+            return Err((AT_EDGE.len() + 1 + row, refusal));
+        }
+    }
     let mut bounds: Vec<i64> = vec![];
     if edge.approval == Approval::EachTime {
         let asked = scope;
@@ -192,7 +202,7 @@ fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize
         }
         if scope == 0 {
             let (further, refusal) = unapproved(world, edge, asked);
-            return Err((AT_EDGE.len() + further, refusal));
+            return Err((AT_EDGE.len() + 2 + further, refusal));
         }
     }
     bounds.extend(world.session);
@@ -205,7 +215,7 @@ fn at_edge(rows: &Catalogue, world: &World, edge: &Edge) -> Result<Grant, (usize
     let end = world.now + delegation.min(ttl).min(closing);
     let token_end = end - end % 1_000_000;
     if token_end <= world.now {
-        return Err((AT_EDGE.len() + 5, Refusal::NoTimeLeft));
+        return Err((AT_EDGE.len() + 7, Refusal::NoTimeLeft));
     }
     Ok(Grant { kind: edge.kind, scope, token_end, delegation_end: world.now + delegation })
 }

@@ -8,6 +8,7 @@ use procura_domain::{
     access_request::{Answer, Given},
     decision::{ClientFacts, SubjectFacts, TargetFacts},
     hours::{Day, Hours, Window},
+    quota::Counted,
     relationship::{Approval, Conditions, Origin, Side},
 };
 use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
@@ -139,6 +140,8 @@ pub struct World {
     pub target_access: Access,
     pub edges: [Option<Edge>; 2],
     pub requests: [Option<Asked>; 2],
+    /// Tokens of today, and how many there may be: the partner's and the customer's.
+    pub tokens: [(u64, Option<u64>); 2],
     pub asked: Option<Bits>,
     pub purpose: bool,
     pub acr: Option<&'static str>,
@@ -177,6 +180,7 @@ impl World {
             target_access: Access::On,
             edges: [None, None],
             requests: [None, None],
+            tokens: [(0, None), (0, None)],
             asked: None,
             purpose: true,
             acr: Some("urn:procura:acr:phr"),
@@ -234,6 +238,8 @@ impl World {
                 .flat_map(|edge| self.edges_of(edge))
                 .collect(),
             access_requests: self.requests.iter().flatten().map(|r| self.request(r)).collect(),
+            partner_tokens: Counted { used: self.tokens[0].0, limit: self.tokens[0].1 },
+            customer_tokens: Counted { used: self.tokens[1].0, limit: self.tokens[1].1 },
         };
         (facts, wish, Limits { ttl_secs: self.ttl }, Ts(self.now))
     }

@@ -7,8 +7,9 @@ mod people;
 mod providers;
 pub mod seed;
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
+use procura_domain::Quota;
 use procura_store::Tx;
 use procura_token::{ClientId, TenantId};
 use serde_json::{Map, Value, json};
@@ -76,6 +77,8 @@ struct Run<'a> {
     did: Imported,
     /// Written down and not put out yet.
     mails: Vec<Draft>,
+    /// Of what somebody has more now.
+    added: BTreeSet<(TenantId, Quota)>,
 }
 
 fn fault<T>(place: impl Display, why: impl Display) -> Result<T, Fault> {
@@ -109,7 +112,8 @@ impl Issuer {
         let passwords = self.hash_passwords(seed).await?;
         let tx = self.begin_by(Hand::Import).await?;
         let did = Imported::default();
-        let mut run = Run { issuer: self, tx, secrets, did, mails: Vec::new() };
+        let (mails, added) = (Vec::new(), BTreeSet::new());
+        let mut run = Run { issuer: self, tx, secrets, did, mails, added };
         if let Err(fault) = run.everything(seed, &passwords).await {
             for mail in run.mails {
                 mail.put_away().await;
@@ -141,7 +145,16 @@ impl Run<'_> {
         self.clients(seed).await?;
         self.resource_servers(seed).await?;
         self.check_references(seed).await?;
-        self.relationships(seed).await
+        self.relationships(seed).await?;
+        self.quotas().await
+    }
+
+    /// Looked at once, when everything is there: to count with each of ten thousand would take too long.
+    async fn quotas(&mut self) -> Result<(), Fault> {
+        for (tenant, quota) in std::mem::take(&mut self.added) {
+            self.issuer.keep_quota(&mut self.tx, tenant, quota).await?;
+        }
+        Ok(())
     }
 
     /// The tenant that an entry names.

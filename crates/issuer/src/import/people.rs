@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use procura_domain::{
-    Access, Relationship, RelationshipRole, RelationshipState, TenantStatus, Terms,
+    Access, Quota, Relationship, RelationshipKind, RelationshipRole, RelationshipState,
+    TenantStatus, Terms,
     relationship::{Approval, Origin},
 };
 use procura_store::{
@@ -204,6 +205,7 @@ impl Run<'_> {
             return Err(Error::Busy.into());
         }
         self.tx.insert_user(&user).await?;
+        self.added.insert((user.tenant, Quota::Users));
         if user.status == UserStatus::Invited {
             let token = self.issuer.0.environment.secret()?;
             let expires_at = self.tx.now().plus_secs(INVITATION_SECS);
@@ -266,6 +268,9 @@ impl Run<'_> {
                         .await
                         .map_err(Error::from)
                         .map_err(at(&place))?;
+                    if edge.kind == RelationshipKind::Manages {
+                        self.added.insert((partner, Quota::Customers));
+                    }
                     let version = (&wanted, changes(None, &wanted), None);
                     self.issuer
                         .keep_version(&mut self.tx, "import.relationship", version, None)

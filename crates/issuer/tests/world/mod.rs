@@ -73,6 +73,7 @@ impl World {
             outbound: procura_outbound::Settings::default(),
             self_registration: None,
             rate_limits: None,
+            quotas: procura_domain::Quotas::default(),
         };
         let secrets = Secrets::open(&store, &master('7'), &self.environment()).await.unwrap();
         Issuer::open(store, settings, self.environment(), secrets).await.unwrap()

@@ -61,7 +61,13 @@ pub const REGISTER: Operation = Operation::person("registerClient", "Register a 
     .change()
     .takes(shapes::NEW_CLIENT)
     .answers(&[Reply::json(201, shapes::CLIENT).tagged()])
-    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+    .refuses(&[
+        Refusal::FORBIDDEN,
+        Refusal::NOT_FOUND,
+        Refusal::CONFLICT,
+        Refusal::WRONG_STATE,
+        Refusal::QUOTA_USED_UP,
+    ]);
 
 /// `POST /api/clients`
 pub async fn register(

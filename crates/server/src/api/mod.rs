@@ -19,6 +19,7 @@ pub mod paging;
 pub mod policies;
 pub mod previews;
 pub mod problem;
+pub mod quotas;
 pub mod relationships;
 pub mod resource_servers;
 pub mod reviews;

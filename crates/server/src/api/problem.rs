@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use procura_domain::Quota;
 use procura_issuer::Error;
 use serde_json::json;
 
@@ -108,6 +109,18 @@ impl Problem {
         [with(&BEARER, ""), with(&PROOF, ",")]
     }
 
+    const fn used_up(quota: Quota) -> Self {
+        let title = "There are as many as the quota allows.";
+        let about = Some(quota.as_str());
+        Self { about, ..Self::new(StatusCode::CONFLICT, "quota_used_up", title) }
+    }
+
+    const fn used_up_today(wait_secs: u32) -> Self {
+        let title = "A quota of today is used up. Try again tomorrow.";
+        let retry_after = Some(wait_secs);
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_used_up", title) }
+    }
+
     /// The answer with its body, keeping what the handler set besides.
     pub(crate) fn render(self, request_id: &str, bare: &Response) -> Response {
         let mut body = json!({
@@ -208,6 +221,8 @@ impl From<Error> for Problem {
                     "Too many requests. Try again later.",
                 )
             },
+            Error::UsedUpToday { wait_secs, .. } => Self::used_up_today(wait_secs),
+            Error::QuotaUsedUp(quota) => Self::used_up(quota),
             Error::Broken => Self::INTERNAL,
         }
     }

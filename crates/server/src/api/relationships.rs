@@ -85,7 +85,13 @@ pub const REQUEST: Operation =
         .change()
         .takes(shapes::REQUEST)
         .answers(&[Reply::json(201, shapes::RELATIONSHIP).tagged()])
-        .refuses(STEP);
+        .refuses(&[
+            Refusal::FORBIDDEN,
+            Refusal::NOT_FOUND,
+            Refusal::CONFLICT,
+            Refusal::WRONG_STATE,
+            Refusal::QUOTA_USED_UP,
+        ]);
 
 /// `POST /api/v1/partner/relationships`
 pub async fn request(
@@ -289,6 +295,7 @@ pub const APPROVE: Operation =
             Refusal::NOT_FOUND,
             Refusal::CONFLICT,
             Refusal::WRONG_STATE,
+            Refusal::QUOTA_USED_UP,
             Refusal::VERSION_MISSING,
         ]);
 

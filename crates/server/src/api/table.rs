@@ -1,4 +1,4 @@
-//! Audit entries as a table (CSV, RFC 4180), for a spreadsheet: nothing in it is a formula.
+//! Audit entries, and what else is exported, as a table (CSV, RFC 4180), for a spreadsheet: nothing in it is a formula.
 
 use axum::http::{HeaderMap, header};
 use procura_store::audit::Listed;
@@ -48,10 +48,18 @@ pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
 
 /// The table, with a line of names first.
 pub(crate) fn of(listed: &[Listed]) -> Option<String> {
+    written(&COLUMNS, listed.iter().map(cells))
+}
+
+/// Any other table, with its line of names.
+pub(crate) fn written<const N: usize>(
+    names: &[&str; N],
+    rows: impl Iterator<Item = [Option<String>; N]>,
+) -> Option<String> {
     let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
-    table.write_record(COLUMNS).ok()?;
-    for one in listed {
-        table.write_record(cells(one).map(|cell| harmless(cell.unwrap_or_default()))).ok()?;
+    table.write_record(names).ok()?;
+    for row in rows {
+        table.write_record(row.map(|cell| harmless(cell.unwrap_or_default()))).ok()?;
     }
     String::from_utf8(table.into_inner().ok()?).ok()
 }

@@ -60,7 +60,7 @@ pub const PROVISION: Operation = Operation::person("provisionTenant", "Onboard a
             ),
         ]),
     )])
-    .refuses(&[Refusal::FORBIDDEN, Refusal::CONFLICT]);
+    .refuses(&[Refusal::FORBIDDEN, Refusal::CONFLICT, Refusal::QUOTA_USED_UP]);
 
 /// `POST /api/partners/tenants`
 pub async fn provision(

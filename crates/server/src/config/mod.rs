@@ -2,6 +2,7 @@
 //! refused. Every setting has a default, so that no file is needed at all.
 
 mod edge;
+mod quotas;
 mod rate_limits;
 mod registration;
 mod sections;
@@ -12,6 +13,7 @@ use procura_domain::Limits;
 use serde::Deserialize;
 
 pub use edge::{Outbound, Tls};
+pub use quotas::DefaultQuotas;
 pub use rate_limits::RateLimits;
 pub use registration::Registration;
 pub use sections::{Bounds, Database, Keys, Log, Metrics, Redis, Server, Telemetry, Tokens};
@@ -48,6 +50,8 @@ pub struct Config {
     pub registration: Registration,
     /// How much one caller may ask for.
     pub rate_limits: RateLimits,
+    /// How much a tenant may have that has no quotas of its own.
+    pub quotas: DefaultQuotas,
     /// What it says about itself.
     pub log: Log,
 }
@@ -131,6 +135,9 @@ impl Config {
         if let Some(fault) = self.registration.fault().or_else(|| self.rate_limits.fault()) {
             return refuse(fault);
         }
+        if let Some(fault) = self.quotas.fault() {
+            return refuse(fault);
+        }
         tls::Tls::open(&self.tls)?;
         outbound::settings(&self.outbound)?;
         if !matches!(self.log.format.as_str(), "auto" | "json" | "text") {
@@ -193,7 +200,7 @@ impl Config {
              [keys]\nmaster_key_file = {:?}\npublish_ahead_secs = {}\nrotate_after_secs = {}\n\
              jwks_max_age_secs = {}\n\n\
              [redis]\nurl = {:?}\nurl_file = {:?}\nprefix = {:?}\nca_file = {:?}\n\n\
-             {}{}{}{}[log]\nfilter = {:?}\nformat = {:?}\n",
+             {}{}{}{}{}[log]\nfilter = {:?}\nformat = {:?}\n",
             self.server.listen.to_string(),
             self.server.issuer,
             self.server.data.display().to_string(),
@@ -225,6 +232,7 @@ impl Config {
             self.outbound.to_toml(),
             self.registration.to_toml(),
             self.rate_limits.to_toml(),
+            self.quotas.to_toml(),
             self.log.filter,
             self.log.format,
         )

@@ -102,6 +102,18 @@ impl OAuthError {
         "Too many requests. Try again later.",
     );
 
+    const QUOTA_USED_UP: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "access_denied",
+        "The tenant has as many as its quota allows.",
+    );
+
+    const USED_UP_TODAY: Self = Self::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+        "A quota of today is used up. Try again tomorrow.",
+    );
+
     /// A malformed request.
     #[must_use]
     pub const fn invalid(description: &'static str) -> Self {
@@ -235,6 +247,7 @@ impl From<Error> for OAuthError {
                 Class::Unanswered => bad("expired_token", "The customer has not answered in time."),
                 Class::Purpose => bad("invalid_request", "purpose is required for this target."),
                 Class::Scope => scope,
+                Class::Quota => Self::USED_UP_TODAY,
             },
             Error::StepUp { acr, max_age } => Self { acr, max_age, ..step_up },
             Error::SubjectUnusable => subject,
@@ -263,6 +276,10 @@ impl From<Error> for OAuthError {
             Error::TooManyRequests { wait_secs } => {
                 Self { retry_after: Some(wait_secs), ..Self::TOO_MANY_REQUESTS }
             }
+            Error::UsedUpToday { wait_secs, .. } => {
+                Self { retry_after: Some(wait_secs), ..Self::USED_UP_TODAY }
+            }
+            Error::QuotaUsedUp(_) => Self::QUOTA_USED_UP,
             Error::Broken => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",

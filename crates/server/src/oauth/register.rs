@@ -51,6 +51,7 @@ pub const REGISTER: Operation =
                 ],
             ),
             (401, &["invalid_token"]),
+            (403, &["access_denied"]),
         ]);
 /// Described.
 pub const FIND: Operation =

@@ -355,6 +355,9 @@ impl Refusal {
     /// Not possible as things are.
     pub const WRONG_STATE: Self =
         Self::new(409, "wrong_state", "Not possible in this state; about names it.");
+    /// As many as the quota allows.
+    pub const QUOTA_USED_UP: Self =
+        Self::new(409, "quota_used_up", "As many as the quota allows; about names it.");
     /// Another version.
     pub const STALE: Self = Self::new(412, "stale", "It has another version than If-Match names.");
     /// The body is too large.
