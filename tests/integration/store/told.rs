@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use procura_domain::{UserRole, access_request::Answer, relationship::Approval};
-use procura_store::{Store, told::mark_of_end};
+use procura_store::{Store, sessions::Session, told::mark_of_end};
 use procura_token::Ts;
 
 use super::{
@@ -151,5 +151,48 @@ on_both! {
         assert_eq!(listed[1].id, other.id, "and each partner has its turn");
         let first = listed.iter().filter(|edge| edge.partner == PARTNER).map(|edge| edge.id);
         assert_eq!(first.collect::<Vec<_>>(), (2..=50).map(|n| world::edge(n).id).collect::<Vec<_>>());
+    }
+
+    async fn one_partner_that_asks_everywhere_keeps_no_others_customer_waiting(empty: &Empty) {
+        let store = world::world(empty).await;
+        let (other, person) = (world::customer(900), procura_token::UserId::from_bits(900));
+        let session = procura_token::SessionId::from_bits(900);
+        let mut tx = store.begin(NOW).await.unwrap();
+        tx.insert_tenant(&world::tenant(other)).await.unwrap();
+        tx.insert_user(&world::user(person, other)).await.unwrap();
+        let login = Session {
+            id: session,
+            user: person,
+            tenant: other,
+            auth_time: NOW,
+            acr: "urn:procura:acr:pwd".into(),
+            amr: vec!["pwd".into()],
+            idp: "local".into(),
+            expires_at: NOW.plus_secs(3600),
+            ended_at: None,
+        };
+        tx.insert_session(&login, "another cookie").await.unwrap();
+        for n in 2..=61 {
+            tx.insert_tenant(&world::tenant(world::customer(n))).await.unwrap();
+            let edge = procura_domain::Relationship { approval: Approval::EachTime, ..world::edge(n) };
+            // The last customer is the other partner's, and comes last in any order of names.
+            let partner = if n == 61 { other } else { PARTNER };
+            let edge = procura_domain::Relationship { partner, ..edge };
+            tx.insert_relationship(&edge, None).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        for n in 2..=61 {
+            let mut exchange = world::exchange(n, &Arc::new(client("cli_portal")));
+            exchange.wish.target = Some(world::customer(n));
+            exchange.entry.at = NOW.plus_secs(i64::try_from(n).unwrap());
+            if n == 61 {
+                (exchange.wish.user, exchange.wish.home, exchange.session) = (person, other, session);
+                exchange.subject_keys = vec![procura_token::Key::Session(session).hash()];
+            }
+            assert!(store.exchange(exchange).await.unwrap().outcome.is_err());
+        }
+        let listed = store.list_waited_for(NOW.plus_secs(70), EVERY).await.unwrap();
+        assert_eq!(listed.len(), 50, "as many at once");
+        assert_eq!(listed[..2], [world::customer(2), world::customer(61)], "each partner has its turn");
     }
 }
