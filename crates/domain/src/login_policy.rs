@@ -283,7 +283,7 @@ mod tests {
             let fault = rules(text).unwrap().check();
             assert_eq!(fault.map_err(|fault| fault.member), Err(member), "{text}");
         }
-        for bad in [r#"{"min_acr": "mfa"}"#, r#"{"mfa": true}"#, "[]"] {
+        for bad in [r#"{"min_acr": "mfa"}"#, r#"{"mfa": true}"#, "{} {}"] {
             assert!(rules(bad).is_err(), "{bad}");
         }
         let good = r#"{"min_acr": "urn:procura:acr:mfa", "identity_providers": ["local", "a/b"]}"#;

@@ -207,6 +207,7 @@ async fn a_policy_that_makes_no_sense_is_refused_and_changes_nothing() {
     for body in [
         json!({ "name": "x", "rules": { "min_acr": "mfa" } }),
         json!({ "name": "x", "rules": { "unknown": 1 } }),
+        json!({ "name": "x", "rules": [] }),
         json!({ "name": "x" }),
         json!({ "name": "x", "rules": {}, "more": 1 }),
     ] {

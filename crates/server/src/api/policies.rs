@@ -15,7 +15,7 @@ use procura_issuer::{
 use procura_store::policies::{AppliedPolicy, LoginPolicy};
 use procura_token::PolicyId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     api::{
@@ -98,14 +98,16 @@ const APPLIED: Shape = Named(&APPLIED_COMPONENT);
 #[serde(deny_unknown_fields)]
 pub struct New {
     name: String,
-    rules: LoginRules,
+    rules: Map<String, Value>,
     #[serde(default)]
     for_new_customers: bool,
 }
 
-impl From<New> for NewPolicy {
-    fn from(new: New) -> Self {
-        Self { name: new.name, rules: new.rules, is_for_new_customers: new.for_new_customers }
+impl New {
+    fn policy(self) -> Result<NewPolicy, Problem> {
+        let rules = serde_json::from_value::<LoginRules>(Value::Object(self.rules));
+        let rules = rules.map_err(|_| Problem::invalid("rules"))?;
+        Ok(NewPolicy { name: self.name, rules, is_for_new_customers: self.for_new_customers })
     }
 }
 
@@ -136,7 +138,7 @@ pub async fn add(
     Changing(call): Changing,
     Body(new): Body<New>,
 ) -> Result<Response, Problem> {
-    let policy = app.issuer().add_policy(&call, new.into()).await?;
+    let policy = app.issuer().add_policy(&call, new.policy()?).await?;
     Ok(tagged(StatusCode::CREATED, policy.version, shown(&policy)))
 }
 
@@ -172,7 +174,7 @@ pub async fn update(
     Path(id): Path<String>,
     Body(new): Body<New>,
 ) -> Result<Response, Problem> {
-    let policy = app.issuer().update_policy(&call, parse(&id)?, new.into()).await?;
+    let policy = app.issuer().update_policy(&call, parse(&id)?, new.policy()?).await?;
     Ok(tagged(StatusCode::OK, policy.version, shown(&policy)))
 }
 
