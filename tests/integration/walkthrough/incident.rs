@@ -172,9 +172,9 @@ async fn the_evidence_comes_with_the_answer_where_it_is_asked_for() {
     let path = file.to_str().expect("a path");
     let whole = verify(&house, path);
     assert!(whole.status.success(), "{whole:?}");
-    let taken = root.get("/api/audit-logs?action=incident.evidence").await.expect(200).json();
+    let listed = root.get("/api/audit-logs?action=incident.evidence").await.expect(200).json();
     assert_eq!(
-        (taken.as_array().map(Vec::len), &taken[0]["actor_user_id"]),
+        (listed.as_array().map(Vec::len), &listed[0]["actor_user_id"]),
         (Some(1), &json!(house.user(ROOT)))
     );
     // Whoever has stolen the key can sign, and cannot write into the log: as in a house with the same keys.
