@@ -19,8 +19,8 @@ pub fn routes(app: App) -> Router {
     with_itself(table(does_register))
         .fallback(api::problem::not_found)
         .method_not_allowed_fallback(api::problem::method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(app.clone(), around::around))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES)) // outermost: `around` reads bodies, too
         .with_state(app)
 }
 

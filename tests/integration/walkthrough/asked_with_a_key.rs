@@ -120,4 +120,8 @@ async fn a_body_that_breaks_off_is_not_called_too_large() {
     ] {
         answer.problem(413, "too_large");
     }
+    // Nor does anybody make the server keep more than that in mind before it knows who asks.
+    let nowhere = "/api/nowhere";
+    pat.post(nowhere, &huge).await.problem(404, "not_found");
+    pat.post_with_key(nowhere, &huge, "k").await.problem(413, "too_large");
 }
