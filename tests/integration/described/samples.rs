@@ -41,9 +41,28 @@ pub fn complete(path: &str, world: &World) -> String {
         .replace("{id}", thing)
 }
 
+/// The body of an operation that lets software in.
+fn for_software(name: &str, world: &World) -> Option<Value> {
+    Some(match name {
+        "makeApiKey" => world.key("partner.reports.usage.read"),
+        "makeInitialAccessToken" => {
+            json!({ "name": "Canary-9f", "tenant_id": world.things["tenant"] })
+        }
+        "registerClient" => json!({
+            "name": "An App",
+            "redirect_uris": ["https://app.example/callback"],
+            "grant_types": ["authorization_code"],
+        }),
+        _ => return None,
+    })
+}
+
 /// The body of an operation; `None` where it needs one and nobody has said which.
 pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
     let number = world.next();
+    if let Some(json) = for_software(name, world) {
+        return Some(Body::Json(json));
+    }
     let json = match name {
         "requestRelationship" => world.wish(),
         "changeRelationship" => json!({ "access_role": "auditor" }),
@@ -60,11 +79,6 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
             json!({ "name": "A New One", "admin_email": format!("new-{number}@new.test") })
         }
         "setQuotas" => json!({ "delegated_tokens_received_per_day": 1_000_000 }),
-        "registerClient" => json!({
-            "name": "An App",
-            "redirect_uris": ["https://app.example/callback"],
-            "grant_types": ["authorization_code"],
-        }),
         "updateClient" => json!({ "name": "Canary-9f Other" }),
         "addResourceServer" => json!({
             "audience": format!("https://api-{number}.example"),
@@ -82,10 +96,6 @@ pub fn body(name: &str, needs_one: bool, world: &mut World) -> Option<Body> {
         "updateIdentityProvider" => json!({ "title": "Canary-9f" }),
         "addIdentityLink" => {
             json!({ "subject": format!("s-{number}"), "user_id": world.things["user"] })
-        }
-        "makeApiKey" => world.key("partner.reports.usage.read"),
-        "makeInitialAccessToken" => {
-            json!({ "name": "Canary-9f", "tenant_id": world.things["tenant"] })
         }
         "registerItself" | "updateOwnRegistration" => {
             json!({ "redirect_uris": ["https://app.example/callback"] })

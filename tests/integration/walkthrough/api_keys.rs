@@ -269,7 +269,9 @@ async fn a_key_reaches_what_its_persons_role_does_and_ends_with_the_person_and_t
         assert!(done.status.success(), "{done:?}");
     };
     step("disable");
-    enter(&house, &key.text).await.expect(401);
+    // This node may not have heard yet which of both is over.
+    let refused = enter(&house, &key.text).await;
+    assert!([400, 401].contains(&refused.status), "{}", refused.text);
     step("enable");
     unusable(&enter(&house, &key.text).await);
 }

@@ -98,15 +98,17 @@ impl Problem {
 
     /// By which schemes one can come, and what of the login is wanted (RFC 9470 §3).
     fn challenges(self) -> [HeaderValue; 2] {
-        const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
-        const PROOF: HeaderValue = HeaderValue::from_static("DPoP algs=\"PS256 ES256 EdDSA\"");
-        let Some(max_age) = self.max_age else { return [BEARER, PROOF] };
-        let error = format!("error=\"{}\", max_age=\"{max_age}\"", self.code);
-        let with = |scheme: &HeaderValue, gap| {
-            let text = format!("{}{gap} {error}", scheme.to_str().unwrap_or_default());
-            HeaderValue::try_from(text).unwrap_or_else(|_| scheme.clone())
+        let bearer = "Bearer";
+        let proof = "DPoP algs=\"PS256 ES256 EdDSA\"";
+        let Some(max_age) = self.max_age else {
+            return [HeaderValue::from_static(bearer), HeaderValue::from_static(proof)];
         };
-        [with(&BEARER, ""), with(&PROOF, ",")]
+        let error = format!("error=\"{}\", max_age=\"{max_age}\"", self.code);
+        let with = |scheme: &'static str, gap| {
+            let challenge = HeaderValue::try_from(format!("{scheme}{gap} {error}"));
+            challenge.unwrap_or(HeaderValue::from_static(scheme))
+        };
+        [with(bearer, ""), with(proof, ",")]
     }
 
     const fn used_up(quota: Quota) -> Self {
