@@ -30,6 +30,11 @@ CREATE TABLE applied_policies (
 );
 CREATE INDEX applied_policies_of_policy ON applied_policies (policy_id);
 
+-- When a login began here: what a provider says of when somebody authenticated can be long ago, or nothing. Who
+-- does not say it has an old one.
+ALTER TABLE sessions ADD COLUMN started_at BIGINT NOT NULL DEFAULT 0;
+UPDATE sessions SET started_at = auth_time;
+
 -- What a policy ends at once is looked for again in the same transaction, with all that runs from it.
 CREATE INDEX sessions_ended ON sessions (tenant_id, ended_at) WHERE ended_at IS NOT NULL;
 

@@ -1,11 +1,15 @@
 //! Who is the last to administer a tenant, or the deployment, stays: nobody could let anybody in again. Only those
-//! count who can log in.
+//! count who can log in, by the policies that bind them as well.
 
-use procura_domain::UserRole;
-use procura_store::{Tx, identity_providers::Provider, users::User};
+use procura_domain::{LoginRules, UserRole};
+use procura_store::{Tx, identity_providers::Provider, policies::demands, users::User};
 use procura_token::{ProviderId, UserId};
 
-use crate::{Error, Result, identity_providers::is_alone};
+use crate::{
+    Error, Result,
+    identity_providers::is_alone,
+    login::{ACR_PASSWORD, IDP_LOCAL},
+};
 
 /// Whether this person can be shut out, and others are left who can do as much.
 pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
@@ -25,20 +29,35 @@ async fn has_another_admin(tx: &mut Tx, user: &User) -> Result<bool> {
     }
     let providers = tx.list_providers(user.tenant).await?;
     let links = tx.list_links_of_admins(user.tenant).await?;
-    Ok(others.iter().any(|other| can_log_in(other, &providers, &links)))
+    let applied = tx.list_applied(user.tenant).await?;
+    Ok(others.iter().any(|other| {
+        let rules = demands(&applied, &other.roles);
+        can_log_in((other, &rules), &providers, &links)
+    }))
 }
 
-fn can_log_in(admin: &User, providers: &[Provider], links: &[(UserId, ProviderId)]) -> bool {
+fn can_log_in(
+    (admin, rules): (&User, &LoginRules),
+    providers: &[Provider],
+    links: &[(UserId, ProviderId)],
+) -> bool {
     // An operator has no other way in than a password, and that way always.
     let is_operator = admin.roles.contains(&UserRole::SuperAdmin);
-    if admin.password_hash.is_some() && (is_operator || !providers.iter().any(is_alone)) {
+    let is_password_enough = rules.unmet_by(ACR_PASSWORD, IDP_LOCAL).is_none()
+        && (is_operator || !providers.iter().any(is_alone));
+    if admin.password_hash.is_some() && is_password_enough {
         return true;
     }
     let domain = admin.email.rsplit_once('@').map_or("", |(_, domain)| domain);
     let leads_in = |provider: &Provider| {
         let settings = &provider.settings;
         let by_email = settings.links_by_email && settings.domains.iter().any(|d| d == domain);
-        settings.is_enabled && (by_email || links.contains(&(admin.id, provider.id)))
+        // The strongest that the provider can say is worth something here must do.
+        let mut words = settings.acr.values().chain(settings.amr.values()).map(String::as_str);
+        let is_enough = |acr: &str| rules.unmet_by(acr, &provider.idp).is_none();
+        let can_be_enough = is_enough(ACR_PASSWORD) || words.any(is_enough);
+        let is_led = by_email || links.contains(&(admin.id, provider.id));
+        settings.is_enabled && is_led && can_be_enough
     };
     !is_operator && providers.iter().any(leads_in)
 }

@@ -164,13 +164,18 @@ impl Issuer {
             (true, false) => Some("user_inactive"),
             (true, true) => None,
         };
-        self.0.attempts.note(&key, reason.is_none(), now);
         if let Some(reason) = reason {
+            self.0.attempts.note(&key, false, now);
             self.note_login(Some(&user), reason, via).await?;
             return Err(Error::Unauthenticated);
         }
         let before = before.filter(|before| before.user == user.id).map(|before| before.id);
-        self.start_session(&user, before, via).await
+        let started = self.start_session(&user, before, via).await;
+        // Whoever is refused with the right password waits like everybody: else the clock told which it is.
+        if matches!(started, Ok(_) | Err(Error::Unauthenticated)) {
+            self.0.attempts.note(&key, started.is_ok(), now);
+        }
+        started
     }
 
     async fn start_session(
@@ -238,6 +243,7 @@ impl Issuer {
             user: user.id,
             tenant: user.tenant,
             auth_time: how.auth_time,
+            started_at: now,
             acr: how.acr,
             amr: how.amr,
             idp: how.idp,

@@ -65,9 +65,10 @@ impl Demand {
     }
 
     /// The same of a login that was made before. One that has run out lets refresh tokens go on for as long as
-    /// a login may last here.
+    /// a login may last here, from when it began here: a provider may say that somebody came long ago.
     pub(crate) fn lack_of(&self, session: &Session, now: Ts) -> Option<Lack> {
-        let is_over = |secs: i64| !session.is_live(now) && now >= session.auth_time.plus_secs(secs);
+        let is_over =
+            |secs: i64| !session.is_live(now) && now >= session.started_at.plus_secs(secs);
         if self.rules.session_max_secs.is_some_and(is_over) {
             return Some("policy_session_over".into());
         }

@@ -17,14 +17,18 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Call, Error, Issuer, Result,
+    exchange::GRANT,
     explain::Question,
     hand::{Hand, Subject, difference},
     login::IDP_LOCAL,
     revoke::Revoked,
 };
 
-/// No tenant writes more, and in none do more hold: every login reads those that hold.
+/// No tenant writes more, and in none do more hold that are its own or kept: every login reads those that hold.
 const MOST: usize = 50;
+/// So many of each other owner hold besides, that nobody takes the room of others; and so many are for new
+/// customers.
+const MOST_OF_OTHERS: usize = 10;
 const MAX_NAME_CHARS: usize = 60;
 /// What a relationship must hand over for a partner to apply its policies.
 const WRITE: &str = "tenant.policies.write";
@@ -48,7 +52,7 @@ pub struct NewPolicy {
 pub struct Applied {
     /// As it holds.
     pub policy: AppliedPolicy,
-    /// What its application killed; `None` where no login lacked what it demands.
+    /// What its application killed; `None` where no login lacked what it demands, and always for a partner.
     pub revoked: Option<Revoked>,
 }
 
@@ -79,7 +83,7 @@ impl Issuer {
     pub async fn add_policy(&self, call: &Call, new: NewPolicy) -> Result<LoginPolicy> {
         let tenant = call.caller.write_login_policies()?.tenant();
         let mut tx = self.begin_for(call).await?;
-        check(&mut tx, tenant, &new).await?;
+        check(&mut tx, (tenant, None), &new).await?;
         if tx.count_policies(tenant).await? >= i64::try_from(MOST).unwrap_or(i64::MAX) {
             return Err(Error::WrongState("too_many_policies"));
         }
@@ -112,7 +116,7 @@ impl Issuer {
         let mut tx = self.begin_for(call).await?;
         let before = tx.find_policy(tenant, id).await?.ok_or(Error::NotFound)?;
         call.expect(before.version)?;
-        check(&mut tx, tenant, &new).await?;
+        check(&mut tx, (tenant, Some(id)), &new).await?;
         let mut after = LoginPolicy {
             name: new.name,
             rules: new.rules,
@@ -164,7 +168,7 @@ impl Issuer {
 
     /// Lets a policy hold in a tenant, as it is now: the tenant's own by its admin, a partner's where a
     /// relationship hands that over. Of a partner's that holds already the admin says that it is kept. Logins
-    /// that lack what is demanded then end in the same transaction.
+    /// that lack what is demanded then end in the same transaction; a partner is not told which there were.
     pub async fn apply_policy(
         &self,
         call: &Call,
@@ -173,22 +177,23 @@ impl Issuer {
     ) -> Result<Applied> {
         let mut tx = self.begin_urgent_for(call).await?;
         let edge = self.may_set(&mut tx, call, tenant).await?;
-        let mut held = tx.list_applied(tenant).await?;
+        let held_before = tx.list_applied(tenant).await?;
+        let mut held = held_before.clone();
         let place = held.iter().position(|one| one.policy == id);
         let before = place.map(|place| held.swap_remove(place));
         let (action, policy) = match &before {
             Some(foreign) if edge.is_none() && foreign.owner != tenant => {
+                // Whoever has read another version would agree to something else.
+                if call.expected_version.is_none() {
+                    return Err(Error::VersionMissing);
+                }
                 call.expect(foreign.version)?;
                 let kept = foreign.kept.or(Some((tx.now(), call.caller.user)));
                 (KEEP, AppliedPolicy { kept, ..foreign.clone() })
             }
-            before => {
-                if held.len() >= MOST {
-                    return Err(Error::WrongState("too_many_policies"));
-                }
-                (APPLY, copy(&mut tx, call, (tenant, id), before.as_ref()).await?)
-            }
+            before => (APPLY, copy(&mut tx, call, (tenant, id), before.as_ref()).await?),
         };
+        find_room(&held, &policy)?;
         if let Some(before) = before.filter(|before| is_same(before, &policy)) {
             return Ok(Applied { policy: before, revoked: None });
         }
@@ -197,8 +202,14 @@ impl Issuer {
             stand_by(&mut tx, call, &held).await?;
         }
         tx.put_applied(&policy).await?;
-        let ended = enforce(&mut tx, tenant, action).await?;
+        let ended = enforce(&mut tx, tenant, Some(&held_before), action).await?;
         self.note_applied(&mut tx, Hand::Person(call), (action, edge), &policy)?;
+        if edge.is_some() {
+            // Who was logged in there, and what ran from it, is the customer's business: nor is it told by a
+            // wait for the verifiers.
+            tx.commit().await?;
+            return Ok(Applied { policy, revoked: None });
+        }
         let revoked = self.commit_change(tx, ended, Hand::Person(call)).await?;
         Ok(Applied { policy, revoked })
     }
@@ -272,6 +283,7 @@ impl Issuer {
             tx.find_user(caller.tenant, caller.user).await?.ok_or(Error::Unauthenticated)?;
         let session = tx.find_session(caller.session).await?.ok_or(Error::Unauthenticated)?;
         let client = tx.find_client(&caller.client).await?.ok_or(Error::Unauthenticated)?;
+        let can_exchange = client.grant_types.contains(GRANT);
         let question = Question {
             user: caller.user,
             tenant: tenant.to_string(),
@@ -294,6 +306,7 @@ impl Issuer {
         // stands in the place of a resource server that understands everything.
         let mut facts = tx.facts(&exchange).await?;
         facts.audience = Some(Permissions::everything());
+        facts.client.is_usable &= can_exchange;
         facts.relationships.retain(|edge| edge.kind == RelationshipKind::Manages);
         // No token is given out: how many were today is all the same.
         (facts.partner_tokens, facts.customer_tokens) = (Counted::default(), Counted::default());
@@ -389,13 +402,41 @@ async fn stand_by(tx: &mut Tx, call: &Call, held: &[AppliedPolicy]) -> Result<()
     }
 }
 
+/// Whether one more can hold beside these.
+fn find_room(held: &[AppliedPolicy], one: &AppliedPolicy) -> Result<()> {
+    let is_agreed = |policy: &AppliedPolicy| policy.holding().is_agreed;
+    let is_ours = is_agreed(one);
+    let most = if is_ours { MOST } else { MOST_OF_OTHERS };
+    let is_alike = |other: &&AppliedPolicy| {
+        is_agreed(other) == is_ours && (is_ours || other.owner == one.owner)
+    };
+    if held.iter().filter(is_alike).count() >= most {
+        return Err(Error::WrongState("too_many_policies"));
+    }
+    Ok(())
+}
+
 /// Ends the logins that lack what is demanded now; answers how many delegations that ended, where it ended a
-/// login.
-async fn enforce(tx: &mut Tx, tenant: TenantId, cause: &'static str) -> Result<Option<u64>> {
+/// login. Of whom no more is demanded than by what held before, nothing ends: else an application that
+/// changes nothing could be repeated against logins.
+pub(crate) async fn enforce(
+    tx: &mut Tx,
+    tenant: TenantId,
+    before: Option<&[AppliedPolicy]>,
+    cause: &'static str,
+) -> Result<Option<u64>> {
     let held = tx.list_applied(tenant).await?;
     let mut ended = None;
     for standing in Standing::ALL {
-        let rules = standing.demands(held.iter().map(AppliedPolicy::holding));
+        let demands = |held: &[AppliedPolicy]| {
+            // Which password can be set says nothing of a login.
+            let rules = standing.demands(held.iter().map(AppliedPolicy::holding));
+            LoginRules { password_min_length: None, ..rules }
+        };
+        let rules = demands(&held);
+        if before.is_some_and(|before| demands(before) == rules) {
+            continue;
+        }
         let (sessions, delegations) = tx.end_sessions_against(tenant, *standing, &rules).await?;
         for session in &sessions {
             tx.revoke(&Key::Session(*session), cause);
@@ -408,7 +449,11 @@ async fn enforce(tx: &mut Tx, tenant: TenantId, cause: &'static str) -> Result<O
 }
 
 /// Whether a tenant can have such a policy.
-async fn check(tx: &mut Tx, tenant: TenantId, new: &NewPolicy) -> Result<()> {
+async fn check(
+    tx: &mut Tx,
+    (tenant, id): (TenantId, Option<PolicyId>),
+    new: &NewPolicy,
+) -> Result<()> {
     let is_name = (1..=MAX_NAME_CHARS).contains(&new.name.chars().count())
         && new.name.trim() == new.name
         && !new.name.chars().any(char::is_control);
@@ -416,10 +461,16 @@ async fn check(tx: &mut Tx, tenant: TenantId, new: &NewPolicy) -> Result<()> {
         return Err(fault("name", "must have 1 to 60 characters, and no space around them"));
     }
     new.rules.check()?;
-    let Some(names) = &new.rules.identity_providers else { return Ok(()) };
-    if new.is_for_new_customers {
+    if new.is_for_new_customers && new.rules.identity_providers.is_some() {
         return Err(fault("for_new_customers", "goes with no identity_providers"));
     }
+    if new.is_for_new_customers {
+        let others = tx.list_policies_for_new(tenant).await?;
+        if others.iter().filter(|one| Some(one.id) != id).count() >= MOST_OF_OTHERS {
+            return Err(Error::WrongState("too_many_for_new_customers"));
+        }
+    }
+    let Some(names) = &new.rules.identity_providers else { return Ok(()) };
     let known = tx.list_providers(tenant).await?;
     let is_known = |name: &String| {
         name == IDP_LOCAL || known.iter().any(|p| p.idp == *name && p.settings.is_enabled)

@@ -258,6 +258,7 @@ fn session(n: u128) -> Session {
         user: USER,
         tenant: TENANT,
         auth_time: NOW,
+        started_at: NOW,
         acr: "urn:procura:acr:pwd".into(),
         amr: vec!["pwd".into()],
         idp: "local".into(),

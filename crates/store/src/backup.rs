@@ -40,7 +40,8 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "sessions",
-        "id user_id tenant_id cookie_hash auth_time# acr amr idp expires_at# ended_at# is_login#",
+        "id user_id tenant_id cookie_hash auth_time# acr amr idp expires_at# ended_at# is_login# \
+         started_at#",
     ),
     table(
         "clients",

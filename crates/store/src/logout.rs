@@ -9,8 +9,14 @@ use procura_token::{ClientId, SessionId, TenantId, Ts, UserId};
 use crate::{
     Result, Store, Tx,
     row::Columns,
-    sql::{Row, query},
+    sql::{ManyRows, Row, Value, query},
 };
+
+static NOTE: ManyRows = ManyRows::new(
+    "INSERT INTO logout_notices (client_id, user_id, session_id, attempts, next_at, created_at) VALUES ",
+    6,
+    " ON CONFLICT (session_id, client_id) DO NOTHING",
+);
 
 /// A client that must hear that a login is over.
 #[derive(Clone, Debug)]
@@ -171,22 +177,24 @@ impl Tx {
         standing: Standing,
         rules: &LoginRules,
     ) -> Result<(Vec<SessionId>, u64)> {
-        // A login that has run out counts as long as refresh tokens go on from it. Nothing is demanded
+        // A login that has run out counts as long as refresh tokens go on from it. How old it is counts from
+        // when it began here, not from what a provider says. Nothing is demanded
         // where a list is empty. An unknown context is in no list. A key is as good as the login that made it,
         // and no login that could last too long: it has an end of its own.
         const END: &str = "UPDATE sessions SET ended_at = $2 WHERE tenant_id = $1 \
                            AND ended_at IS NULL AND (expires_at > $2 OR EXISTS (SELECT 1 \
                            FROM refresh_families f WHERE f.session_id = sessions.id \
-                           AND f.ended_at IS NULL)) AND (auth_time <= $6 AND is_login = 1 \
+                           AND f.ended_at IS NULL AND f.ends_at > $2 AND f.idle_ends_at > $2)) \
+                           AND (started_at <= $6 AND is_login = 1 \
                            OR ($4 <> '' AND $4 NOT LIKE '% ' || acr || ' %') \
                            OR ($5 <> '' AND $5 NOT LIKE '% ' || idp || ' %')) \
                            AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
                            THEN 'operator' WHEN ' ' || u.roles || ' ' LIKE '% tenant-admin %' \
                            THEN 'admin' ELSE 'member' END FROM users u \
                            WHERE u.id = sessions.user_id) = $3 RETURNING id";
-        const SHORTEN: &str = "UPDATE sessions SET expires_at = auth_time + $4 \
+        const SHORTEN: &str = "UPDATE sessions SET expires_at = started_at + $4 \
                                WHERE tenant_id = $1 AND ended_at IS NULL AND expires_at > $2 \
-                               AND expires_at > auth_time + $4 AND is_login = 1 \
+                               AND expires_at > started_at + $4 AND is_login = 1 \
                                AND (SELECT CASE WHEN ' ' || u.roles || ' ' LIKE '% super-admin %' \
                                THEN 'operator' WHEN ' ' || u.roles || ' ' LIKE '% tenant-admin %' \
                                THEN 'admin' ELSE 'member' END FROM users u \
@@ -246,23 +254,22 @@ impl Tx {
     }
 
     async fn note_all(&mut self, told: &[Row]) -> Result<()> {
-        const NOTE: &str = "INSERT INTO logout_notices (client_id, user_id, session_id, attempts, \
-                            next_at, created_at) VALUES ($1, $2, $3, 0, $4, $4) \
-                            ON CONFLICT (session_id, client_id) DO NOTHING";
         let now = self.now();
+        let mut values = Vec::new();
         for row in told {
             let registration: Registration = row.json("registration")?;
             if registration.backchannel_logout_uri.is_none() {
                 continue;
             }
-            query(NOTE)
-                .bind(row.text("client_id")?)
-                .bind(row.text("user_id")?)
-                .bind(row.text("session_id")?)
-                .bind(now.0)
-                .execute(self.connection())
-                .await?;
+            values.extend([
+                Value::from(row.text("client_id")?),
+                Value::from(row.text("user_id")?),
+                Value::from(row.text("session_id")?),
+                Value::from(0),
+                Value::from(now.0),
+                Value::from(now.0),
+            ]);
         }
-        Ok(())
+        NOTE.execute(values, self.connection()).await
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     keys::KeysVersion,
     meters::Meters,
     row::Columns,
-    sql::{Place, Pool, Transaction, query},
+    sql::{ManyRows, Place, Pool, Transaction, Value, query},
 };
 
 /// One entry of the log.
@@ -320,20 +320,24 @@ pub(crate) async fn since<'a>(place: impl Into<Place<'a>>, seq: Seq) -> Result<V
         .collect()
 }
 
+static INSERT: ManyRows = ManyRows::new(
+    "INSERT INTO revocations (seq, prev, kind, key_hash, cause, at, expires_at) VALUES ",
+    7,
+    "",
+);
+
 pub(crate) async fn insert(open: &mut Transaction, entries: &[Entry], now: Ts) -> Result<()> {
-    const INSERT: &str = "INSERT INTO revocations (seq, prev, kind, key_hash, cause, at, expires_at) \
-                          VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let mut values = Vec::with_capacity(INSERT.columns() * entries.len());
     for entry in entries {
-        query(INSERT)
-            .bind(entry.seq.0)
-            .bind(entry.prev.0)
-            .bind(&entry.kind)
-            .bind(entry.key.to_string())
-            .bind(&entry.cause)
-            .bind(now.0)
-            .bind(entry.expires_at.0)
-            .execute(&mut *open)
-            .await?;
+        values.extend([
+            Value::from(entry.seq.0),
+            Value::from(entry.prev.0),
+            Value::from(entry.kind.clone()),
+            Value::from(entry.key.to_string()),
+            Value::from(entry.cause.clone()),
+            Value::from(now.0),
+            Value::from(entry.expires_at.0),
+        ]);
     }
-    Ok(())
+    INSERT.execute(values, open).await
 }

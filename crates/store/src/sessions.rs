@@ -20,6 +20,8 @@ pub struct Session {
     pub tenant: TenantId,
     /// When the person authenticated.
     pub auth_time: Ts,
+    /// When the login began here: what limits its life counts from then.
+    pub started_at: Ts,
     /// How strongly.
     pub acr: String,
     /// By which methods (RFC 8176).
@@ -49,6 +51,7 @@ fn session(row: &Row) -> Result<Session> {
         user: row.parsed("user_id")?,
         tenant: row.parsed("tenant_id")?,
         auth_time: row.ts("auth_time")?,
+        started_at: row.ts("started_at")?,
         acr: row.text("acr")?,
         amr: row.words("amr")?,
         idp: row.text("idp")?,
@@ -90,7 +93,8 @@ impl Tx {
     /// Starts a session.
     pub async fn insert_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
         const INSERT: &str = "INSERT INTO sessions (id, user_id, tenant_id, cookie_hash, auth_time, \
-                              acr, amr, idp, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                              acr, amr, idp, expires_at, started_at) \
+                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         query(INSERT)
             .bind(session.id.to_string())
             .bind(session.user.to_string())
@@ -101,6 +105,7 @@ impl Tx {
             .bind(joined(&session.amr))
             .bind(&session.idp)
             .bind(session.expires_at.0)
+            .bind(session.started_at.0)
             .execute(self.connection())
             .await?;
         Ok(())
@@ -109,7 +114,7 @@ impl Tx {
     /// The person logged in again: the login goes on, with another cookie.
     pub async fn renew_session(&mut self, session: &Session, cookie_hash: &str) -> Result<()> {
         const RENEW: &str = "UPDATE sessions SET cookie_hash = $2, auth_time = $3, acr = $4, \
-                             amr = $5, idp = $6, expires_at = $7 \
+                             amr = $5, idp = $6, expires_at = $7, started_at = $8 \
                              WHERE id = $1 AND ended_at IS NULL AND is_login = 1";
         query(RENEW)
             .bind(session.id.to_string())
@@ -119,6 +124,7 @@ impl Tx {
             .bind(joined(&session.amr))
             .bind(&session.idp)
             .bind(session.expires_at.0)
+            .bind(session.started_at.0)
             .execute(self.connection())
             .await?;
         Ok(())

@@ -150,6 +150,7 @@ on_both! {
             user: world::USER,
             tenant: PARTNER,
             auth_time: NOW,
+            started_at: NOW,
             acr: "urn:procura:acr:pwd".into(),
             amr: Vec::new(),
             idp: "local".into(),

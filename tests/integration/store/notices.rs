@@ -17,6 +17,7 @@ async fn end_logins(store: &Store, told: &[&str]) {
             user: USER,
             tenant: PARTNER,
             auth_time: NOW,
+            started_at: NOW,
             acr: "urn:procura:acr:pwd".into(),
             amr: vec!["pwd".into()],
             idp: "local".into(),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::{LoginRules, UserRole, acr::ACRS, login_policy::Standing};
-use procura_store::{sessions::Session, users::User};
-use procura_token::{SessionId, Ts, UserId};
+use procura_domain::{LoginRules, Registration, UserRole, acr::ACRS, login_policy::Standing};
+use procura_store::{Store, clients::Client, refresh::Family, sessions::Session, users::User};
+use procura_token::{Key, Seq, SessionId, Ts, UserId};
 
 use super::{
     Empty, on_both,
-    world::{CUSTOMER, NOW, PARTNER, tenant, user},
+    world::{CUSTOMER, NOW, PARTNER, client, tenant, user},
 };
 
 const HOUR: i64 = 3600;
@@ -25,7 +25,9 @@ fn logins(user: UserId, first: u128) -> Vec<Session> {
                         id: SessionId::from_bits(number),
                         user,
                         tenant: CUSTOMER,
-                        auth_time: NOW.plus_secs(-age),
+                        // What a provider says of it, if anything.
+                        auth_time: Ts::from_secs(0),
+                        started_at: NOW.plus_secs(-age),
                         acr: acr.to_owned(),
                         amr: Vec::new(),
                         idp: idp.to_owned(),
@@ -86,7 +88,7 @@ on_both! {
                 let (ended, _) =
                     tx.end_sessions_against(CUSTOMER, *standing, &rules).await.unwrap();
                 let is_over = |session: &Session| {
-                    let too_old = |secs| NOW >= session.auth_time.plus_secs(secs);
+                    let too_old = |secs| NOW >= session.started_at.plus_secs(secs);
                     rules.session_max_secs.is_some_and(too_old)
                         || rules.unmet_by(&session.acr, &session.idp).is_some()
                 };
@@ -96,7 +98,7 @@ on_both! {
                 let over: BTreeSet<_> = over.into_iter().map(|session| session.id).collect();
                 assert_eq!(ended.into_iter().collect::<BTreeSet<_>>(), over, "{rules:?}");
                 for session in go_on.into_iter().step_by(5) {
-                    let longest = |secs| session.auth_time.plus_secs(secs);
+                    let longest = |secs| session.started_at.plus_secs(secs);
                     let end = rules.session_max_secs.map_or(session.expires_at, longest);
                     let now = tx.find_session(session.id).await.unwrap().unwrap();
                     assert_eq!(now.ended_at, None::<Ts>);
@@ -104,5 +106,62 @@ on_both! {
                 }
             }
         }
+    }
+}
+
+/// So many logins by a password that have run out, each known to a client that wants to hear of the end; each
+/// second one with refresh tokens that go on, the others with some that ended by themselves.
+async fn run_out(store: &Store, many: u128) {
+    let (id, app) = (UserId::from_bits(1), "cli_app".parse().unwrap());
+    let mut tx = store.begin(NOW).await.unwrap();
+    tx.insert_tenant(&tenant(PARTNER)).await.unwrap();
+    tx.insert_tenant(&tenant(CUSTOMER)).await.unwrap();
+    tx.insert_user(&user(id, CUSTOMER)).await.unwrap();
+    let backchannel_logout_uri = Some("https://app.example/logout".to_owned());
+    let registration = Registration { backchannel_logout_uri, ..Registration::default() };
+    tx.insert_client(&Client { registration, ..client("cli_app") }).await.unwrap();
+    let one = logins(id, 0).swap_remove(0);
+    for n in 1..=many {
+        let session = SessionId::from_bits(n);
+        let name = session.to_string();
+        tx.insert_session(&Session { id: session, ..one.clone() }, &name).await.unwrap();
+        tx.insert_session_client(session, &app).await.unwrap();
+        let family = Family {
+            origin_hash: name.clone(),
+            session,
+            user: id,
+            tenant: CUSTOMER,
+            client: app.clone(),
+            grant_json: "{}".to_owned(),
+            ends_at: NOW.plus_secs(if n % 4 == 1 { 0 } else { HOUR }),
+            idle_ends_at: NOW.plus_secs(if n % 4 == 3 { 0 } else { HOUR }),
+            ended_at: None,
+        };
+        tx.insert_family(&family, &name).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+on_both! {
+    async fn many_logins_end_at_once_and_none_from_which_nothing_goes_on(empty: &Empty) {
+        const MANY: u128 = 600;
+        let store = empty.open().await;
+        run_out(&store, MANY).await;
+        let strict = LoginRules { min_acr: ACRS[1].parse().ok(), ..LoginRules::default() };
+        let mut tx = store.begin(NOW).await.unwrap();
+        let (ended, _) =
+            tx.end_sessions_against(CUSTOMER, Standing::Member, &strict).await.unwrap();
+        let going_on = (1..=MANY).filter(|n| n % 2 == 0).map(SessionId::from_bits);
+        assert_eq!(ended.iter().copied().collect::<BTreeSet<_>>(), going_on.collect());
+        for session in &ended {
+            tx.revoke(&Key::Session(*session), "policy.apply");
+        }
+        tx.commit().await.unwrap();
+        let due = store.list_due_notices(NOW, 1000, 1000).await.unwrap();
+        assert_eq!(due.len(), ended.len(), "each is told");
+        let entries = store.revocations().after(Seq(0)).unwrap();
+        assert_eq!(entries.len(), ended.len());
+        let again = empty.open().await;
+        assert_eq!(again.revocations().after(Seq(0)).unwrap(), entries, "and stands in the database");
     }
 }

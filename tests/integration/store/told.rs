@@ -165,6 +165,7 @@ on_both! {
             user: person,
             tenant: other,
             auth_time: NOW,
+            started_at: NOW,
             acr: "urn:procura:acr:pwd".into(),
             amr: vec!["pwd".into()],
             idp: "local".into(),

@@ -125,6 +125,7 @@ pub async fn world(empty: &Empty) -> Store {
         user: USER,
         tenant: PARTNER,
         auth_time: NOW,
+        started_at: NOW,
         acr: "urn:procura:acr:pwd".into(),
         amr: vec!["pwd".into()],
         idp: "local".into(),

@@ -16,8 +16,13 @@ const MFA: &str = "urn:procura:acr:mfa";
 
 /// Lets people be there who are no admins.
 fn add_people(house: &House, people: &[(&str, &str)]) {
+    add_with(house, "member", people);
+}
+
+/// The same with another role; who is there already has this one then.
+fn add_with(house: &House, role: &str, people: &[(&str, &str)]) {
     let shown = |(email, tenant): &(&str, &str)| {
-        json!({ "email": email, "tenant": tenant, "name": "M", "roles": ["member"],
+        json!({ "email": email, "tenant": tenant, "name": "M", "roles": [role],
                 "password": house.demo().password })
     };
     let users: Vec<_> = people.iter().map(shown).collect();
@@ -36,6 +41,10 @@ async fn written(person: &Person, name: &str, rules: Value) -> String {
 
 fn at(tenant: &str, policy: &str) -> String {
     format!("/api/tenants/{tenant}/policies/{policy}")
+}
+
+fn sid(person: &Person) -> String {
+    procura_tests::claims(&person.home)["sid"].as_str().unwrap().to_owned()
 }
 
 async fn is_in(house: &House, person: &Person) -> bool {
@@ -59,7 +68,7 @@ async fn a_partners_policy_binds_people_at_once_and_shuts_no_admin_out() {
     let applied = pat.put_bare(&at("acme-corp", &strict)).await;
     let applied = applied.expect(200).json();
     assert_eq!(applied["policy"]["origin"], "partner");
-    assert!(applied["revoked"]["seq"].is_number(), "a login was too weak: {applied}");
+    assert!(applied["revoked"].is_null(), "whether somebody was in is the customer's: {applied}");
     assert!(!is_in(&house, &mel).await);
     let refused = may_log_in(&house, MEL).await;
     assert!(refused.expect(401).header("set-cookie").is_none());
@@ -82,7 +91,7 @@ async fn a_partners_policy_binds_people_at_once_and_shuts_no_admin_out() {
     assert!(log[0]["relationship_id"].is_string());
 
     // Who keeps it is bound by it, so a login that it refuses cannot keep it.
-    let kept = ada.put_bare(&at("acme-corp", &strict)).await;
+    let kept = ada.put_if(&at("acme-corp", &strict), &Value::Null, "\"1\"").await;
     assert_eq!(kept.problem(409, "wrong_state").as_deref(), Some("own_login_too_weak"));
     ada.delete(&at("acme-corp", &strict)).await.expect(204);
     house.log_in(MEL).await;
@@ -119,6 +128,17 @@ async fn only_a_partner_whom_the_customer_lets_write_policies_applies_them() {
 
     pat.put_bare(&at("acme-corp", &policy)).await.expect(200);
     pat.delete(&at("acme-corp", &policy)).await.expect(204);
+    // Nor by a client that could not exchange.
+    let grants = |word: &str, other: &str| {
+        format!(
+            "UPDATE clients SET grant_types = replace(grant_types, '{word}', '{other}'), \
+             version = version + 1 WHERE id = '{}'",
+            procura_tests::claims(&pat.home)["client_id"].as_str().unwrap()
+        )
+    };
+    ask(&house, grants("token-exchange", "no-exchange")).await;
+    pat.put_bare(&at("acme-corp", &policy)).await.problem(404, "not_found");
+    ask(&house, grants("no-exchange", "token-exchange")).await;
     let edge = house.relationship("northwind>acme-corp");
     for (less, back) in [
         (json!({ "access_role": "msp_support" }), json!({ "access_role": "msp_full" })),
@@ -160,7 +180,10 @@ async fn what_holds_is_a_copy_that_nothing_changes_behind_the_customers_back() {
     assert_eq!(held().await, json!({ "session_max_secs": 43_200 }));
 
     // What the admin has kept is the customer's own.
-    let kept = ada.put_bare(&there).await.expect(200).json();
+    ada.put_bare(&there).await.problem(428, "version_missing");
+    ada.put_if(&there, &Value::Null, "*").await.problem(428, "version_missing");
+    ada.put_if(&there, &Value::Null, "\"1\"").await.problem(412, "stale");
+    let kept = ada.put_if(&there, &Value::Null, "\"3\"").await.expect(200).json();
     assert_eq!(kept["policy"]["kept_by"], house.user(ADA));
     assert_eq!(kept["policy"]["binds_admins"], true);
     pat.put(&own, &rules(300)).await.expect(200);
@@ -237,10 +260,8 @@ async fn logins_that_last_longer_than_is_allowed_now_are_over_or_shorter() {
     let house = House::start();
     let tom = house.log_in(TOM).await;
     let (old, young) = (house.log_in(SAM).await, house.log_in(PAT).await);
-    let sid =
-        |person: &Person| procura_tests::claims(&person.home)["sid"].as_str().unwrap().to_owned();
     let age = format!(
-        "UPDATE sessions SET auth_time = auth_time - 4000000000 WHERE id = '{}'",
+        "UPDATE sessions SET started_at = started_at - 4000000000 WHERE id = '{}'",
         sid(&old)
     );
     ask(&house, age).await;
@@ -252,7 +273,7 @@ async fn logins_that_last_longer_than_is_allowed_now_are_over_or_shorter() {
     let later = house.log_in(SAM).await;
     for person in [&young, &later] {
         let lasts = format!(
-            "SELECT CAST((expires_at - auth_time) / 1000000 AS TEXT) FROM sessions WHERE id = '{}'",
+            "SELECT CAST((expires_at - started_at) / 1000000 AS TEXT) FROM sessions WHERE id = '{}'",
             sid(person)
         );
         assert_eq!(ask(&house, lasts).await, ["3600"]);
@@ -277,8 +298,8 @@ async fn what_comes_back_without_the_person_ends_with_the_login() {
     let (old, young) = (offline(PAT).await, offline(SAM).await);
     let over = async |sid: &str| {
         let run_out = format!(
-            "UPDATE sessions SET auth_time = auth_time - 4000000000, \
-             expires_at = auth_time - 1000000 WHERE id = '{sid}'"
+            "UPDATE sessions SET started_at = started_at - 4000000000, \
+             expires_at = started_at - 1000000 WHERE id = '{sid}'"
         );
         ask(&house, run_out).await;
     };
@@ -383,4 +404,77 @@ async fn the_operator_at_the_machine_lets_a_tenant_in_that_locked_itself_out() {
     assert_eq!(log[0]["details"]["by"], "command_line");
     let again = house.command(&remove);
     assert!(!again.status.success() && again.stderr.contains("no such thing"), "{again:?}");
+}
+
+#[tokio::test]
+async fn no_partner_takes_the_room_of_the_customer() {
+    let house = House::start();
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let rules = json!({ "password_min_length": 13 });
+    let mut all = Vec::new();
+    for n in 0..11 {
+        let new = json!({ "name": format!("P{n}"), "rules": rules, "for_new_customers": n < 10 });
+        all.push(pat.post(POLICIES, &new).await.expect(201).string("id"));
+    }
+    let (last, others) = all.split_last().unwrap();
+    for policy in others {
+        pat.put_bare(&at("acme-corp", policy)).await.expect(200);
+    }
+    let full = pat.put_bare(&at("acme-corp", last)).await;
+    assert_eq!(full.problem(409, "wrong_state").as_deref(), Some("too_many_policies"));
+    let marked = json!({ "name": "P10", "rules": rules, "for_new_customers": true });
+    let path = format!("{POLICIES}/{last}");
+    let refused = pat.put(&path, &marked).await;
+    assert_eq!(refused.problem(409, "wrong_state").as_deref(), Some("too_many_for_new_customers"));
+    let first = format!("{POLICIES}/{}", others[0]);
+    let again = json!({ "name": "First", "rules": rules, "for_new_customers": true });
+    pat.put(&first, &again).await.expect(200);
+    pat.put_bare(&at("acme-corp", &others[0])).await.expect(200);
+
+    // The customer has its own room, and what it keeps is there.
+    let own = written(&ada, "Own", rules.clone()).await;
+    ada.put_bare(&at("acme-corp", &own)).await.expect(200);
+    ada.put_if(&at("acme-corp", &others[1]), &Value::Null, "\"1\"").await.expect(200);
+    pat.put_bare(&at("acme-corp", last)).await.expect(200);
+    let holds = ada.get(HOLDS).await.expect(200).json();
+    assert_eq!(holds["applied"].as_array().map(Vec::len), Some(12));
+}
+
+#[tokio::test]
+async fn whoever_is_an_admin_no_more_is_bound_from_then_on() {
+    const MAX: &str = "max@acme.test";
+    let house = House::start();
+    add_with(&house, "tenant-admin", &[(MEL, "acme-corp"), (MAX, "acme-corp")]);
+    let (pat, mel, max) =
+        (house.log_in(PAT).await, house.log_in(MEL).await, house.log_in(MAX).await);
+    let strict = written(&pat, "Strict", json!({ "min_acr": MFA })).await;
+    pat.put_bare(&at("acme-corp", &strict)).await.expect(200);
+    let ended = async |person: &Person| {
+        let sql = format!(
+            "SELECT CASE WHEN ended_at IS NULL THEN 'no' ELSE 'yes' END FROM sessions WHERE id = '{}'",
+            sid(person)
+        );
+        ask(&house, sql).await.concat()
+    };
+    assert_eq!((ended(&mel).await, ended(&max).await), ("no".to_owned(), "no".to_owned()));
+    add_people(&house, &[(MEL, "acme-corp")]);
+    assert_eq!((ended(&mel).await, ended(&max).await), ("yes".to_owned(), "no".to_owned()));
+    assert!(!is_in(&house, &mel).await && is_in(&house, &max).await);
+}
+
+#[tokio::test]
+async fn a_right_password_that_a_policy_refuses_waits_like_a_wrong_one() {
+    let house = House::start();
+    add_people(&house, &[(MEL, "acme-corp")]);
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let strict = written(&pat, "Strict", json!({ "min_acr": MFA })).await;
+    pat.put_bare(&at("acme-corp", &strict)).await.expect(200);
+    for password in ["wrong", house.demo().password.as_str()].repeat(5) {
+        house.visitor().try_log_in(MEL, password).await.0.expect(401);
+    }
+    let refused = may_log_in(&house, MEL).await;
+    let sql = format!("SELECT reason FROM audit WHERE request_id = '{}'", refused.request_id());
+    assert_eq!(ask(&house, sql).await, ["too_many_failures"]);
+    house.visitor().try_log_in(ADA, "wrong").await.0.expect(401);
+    assert!(is_in(&house, &house.log_in(ADA).await).await && is_in(&house, &ada).await);
 }

@@ -19,6 +19,7 @@ use crate::{
     hand::{Hand, Subject},
     import::seed::Seed,
     mail::Draft,
+    policies::enforce,
 };
 
 /// Why nothing was imported.
@@ -79,6 +80,8 @@ struct Run<'a> {
     mails: Vec<Draft>,
     /// Of what somebody has more now.
     added: BTreeSet<(TenantId, Quota)>,
+    /// Where somebody has other roles now, and may be bound by other policies.
+    reshaped: BTreeSet<TenantId>,
 }
 
 fn fault<T>(place: impl Display, why: impl Display) -> Result<T, Fault> {
@@ -112,8 +115,8 @@ impl Issuer {
         let passwords = self.hash_passwords(seed).await?;
         let tx = self.begin_by(Hand::Import).await?;
         let did = Imported::default();
-        let (mails, added) = (Vec::new(), BTreeSet::new());
-        let mut run = Run { issuer: self, tx, secrets, did, mails, added };
+        let (mails, added, reshaped) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut run = Run { issuer: self, tx, secrets, did, mails, added, reshaped };
         if let Err(fault) = run.everything(seed, &passwords).await {
             for mail in run.mails {
                 mail.put_away().await;
@@ -146,7 +149,16 @@ impl Run<'_> {
         self.resource_servers(seed).await?;
         self.check_references(seed).await?;
         self.relationships(seed).await?;
+        self.logins().await?;
         self.quotas().await
+    }
+
+    /// Logins that lack what is demanded of people with the roles of now end.
+    async fn logins(&mut self) -> Result<(), Fault> {
+        for tenant in std::mem::take(&mut self.reshaped) {
+            enforce(&mut self.tx, tenant, None, "import.user").await?;
+        }
+        Ok(())
     }
 
     /// Looked at once, when everything is there: to count with each of ten thousand would take too long.

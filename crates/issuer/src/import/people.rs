@@ -232,6 +232,9 @@ impl Run<'_> {
         if details.is_empty() {
             return Ok(());
         }
+        if roles != wanted.roles {
+            self.reshaped.insert(before.tenant);
+        }
         let is_narrower = roles.iter().any(|role| !wanted.roles.contains(role));
         let user = User { id: before.id, ..wanted };
         self.tx.update_user(&user).await?;

@@ -234,11 +234,18 @@ pub const APPLY: Operation = Operation::person("applyPolicy", "Apply a login pol
     .open_to(WHERE)
     .notes(
         "As it is now; If-Match names that version. The tenant's own admin keeps by it what a partner \
-            applied. Logins that lack what is demanded then end.",
+            applied, and only with If-Match. Logins that lack what is demanded then end; a partner is not \
+            told of it: revoked is null.",
     )
     .versioned()
     .answers(&[Reply::json(200, Object(&[("policy", APPLIED), ("revoked", shapes::REVOKED)]))])
-    .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT, Refusal::WRONG_STATE]);
+    .refuses(&[
+        Refusal::FORBIDDEN,
+        Refusal::NOT_FOUND,
+        Refusal::CONFLICT,
+        Refusal::WRONG_STATE,
+        Refusal::VERSION_MISSING,
+    ]);
 
 /// `PUT /api/tenants/{tenant}/policies/{policy}`
 pub async fn apply(

@@ -1,8 +1,10 @@
 //! What a tenant demands of its people's logins, where they log in elsewhere.
 
-use procura_tests::{Answer, House, Person};
+use procura_tests::{Answer, House, Person, Scratch};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::protocol::relying_party::ask;
 
 use super::{Journey, SAM, TOM, add, house, link, message, own, provider::Provider};
 
@@ -10,6 +12,12 @@ const MFA: &str = "urn:procura:acr:mfa";
 
 /// A house whose Northwind has a provider with second factors, and knows Tom and Sam there.
 async fn world() -> (House, Provider) {
+    let (house, provider, _) = registered().await;
+    (house, provider)
+}
+
+/// The same, with what was registered.
+async fn registered() -> (House, Provider, Value) {
     let (house, provider) = (house(), Provider::start().await);
     let tom = house.log_in(TOM).await;
     let mut body = own(&provider.issuer);
@@ -17,7 +25,7 @@ async fn world() -> (House, Provider) {
     let registered = add(&house, &tom, &body).await;
     link(&tom, &registered, "s-sam", house.user(SAM)).await;
     link(&tom, &registered, "s-tom", house.user(TOM)).await;
-    (house, provider)
+    (house, provider, registered)
 }
 
 /// Comes back from the provider, with these methods.
@@ -99,4 +107,53 @@ async fn a_tenant_that_names_its_provider_lets_nobody_in_by_another() {
     let refused = apply(&house, &admin, json!({ "identity_providers": ["local"] })).await;
     assert_eq!(refused.problem(409, "wrong_state").as_deref(), Some("own_login_too_weak"));
     assert!(is_in(&house, &admin).await);
+}
+
+#[tokio::test]
+async fn how_old_a_login_is_counts_from_when_it_began_here() {
+    let (house, provider) = world().await;
+    // The provider does not say when they authenticated.
+    let (sam, admin) =
+        (home(&house, &provider, "s-sam").await, home(&house, &provider, "s-tom").await);
+    let sid = procura_tests::claims(&sam)["sid"].as_str().unwrap().to_owned();
+    let applied = apply(&house, &admin, json!({ "session_max_secs": 3600 })).await;
+    assert!(applied.expect(200).json()["revoked"].is_null());
+    assert!(is_in(&house, &sam).await && is_in(&house, &admin).await);
+    let left = format!(
+        "SELECT CAST((expires_at - started_at) / 1000000 AS TEXT) FROM sessions WHERE id = '{sid}'"
+    );
+    assert_eq!(ask(&house, left).await, ["3600"]);
+    // What demands no more than before ends nothing, and what does ends what is too old by now.
+    let older = "UPDATE sessions SET started_at = started_at - 3000000000";
+    ask(&house, format!("{older} WHERE id = '{sid}'")).await;
+    let looser = apply(&house, &admin, json!({ "session_max_secs": 7200 })).await;
+    assert!(looser.expect(200).json()["revoked"].is_null());
+    assert!(is_in(&house, &sam).await);
+    let stricter = apply(&house, &admin, json!({ "session_max_secs": 2000 })).await;
+    assert!(stricter.expect(200).json()["revoked"]["seq"].is_number());
+    assert!(!is_in(&house, &sam).await && is_in(&house, &admin).await);
+}
+
+#[tokio::test]
+async fn an_admin_whom_a_policy_keeps_out_is_nobody_who_stays() {
+    let (house, provider, registered) = registered().await;
+    let folder = Scratch::new();
+    let file = folder.path().join("una.json");
+    let una = json!({ "email": "una@northwind.test", "tenant": "northwind", "name": "Una",
+                      "roles": ["tenant-admin"], "password": house.demo().password });
+    std::fs::write(&file, json!({ "users": [una] }).to_string()).unwrap();
+    assert!(house.command(&["import", file.to_str().unwrap()]).status.success());
+    let admin = home(&house, &provider, "s-tom").await;
+    apply(&house, &admin, json!({ "min_acr": MFA })).await.expect(200);
+    let tom = format!("/api/tenants/users/{}/disable", house.user(TOM));
+    let stays = house.api(&admin, Method::POST, &tom, None).await;
+    assert_eq!(stays.problem(409, "wrong_state").as_deref(), Some("last_tenant_admin"));
+    let listed = house.api(&admin, Method::GET, "/api/tenants/users", None).await.json();
+    let is_una = |user: &&Value| user["email"] == "una@northwind.test";
+    let una = listed.as_array().unwrap().iter().find(is_una).unwrap()["id"].clone();
+    let links = format!("{}/links", super::path(&registered));
+    let link = json!({ "subject": "s-una", "user_id": una });
+    house.api(&admin, Method::POST, &links, Some(&link)).await.expect(201);
+    house.api(&admin, Method::POST, &tom, None).await.expect(200);
+    home(&house, &provider, "s-una").await;
 }
