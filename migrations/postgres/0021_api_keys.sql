@@ -27,3 +27,6 @@ CREATE INDEX api_keys_of_client ON api_keys (client_id);
 ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY api_keys_of_tenant ON api_keys USING (is_visible(tenant_id));
+
+-- A yes is for whom it was said to: for the person, or for this key. No reference: requests are in backups, keys are not.
+ALTER TABLE access_requests ADD COLUMN api_key_id TEXT;

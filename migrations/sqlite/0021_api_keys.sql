@@ -24,3 +24,6 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id);
 CREATE INDEX api_keys_of_user ON api_keys (user_id);
 CREATE INDEX api_keys_of_client ON api_keys (client_id);
+
+-- A yes is for whom it was said to: for the person, or for this key. No reference: requests are in backups, keys are not.
+ALTER TABLE access_requests ADD COLUMN api_key_id TEXT;

@@ -2,7 +2,7 @@
 //! made of it.
 
 use procura_token::{
-    AccessRequestId, ClientId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId,
+    AccessRequestId, ApiKeyId, ClientId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId,
 };
 
 use crate::{permission, words::words};
@@ -20,6 +20,9 @@ pub struct AccessRequest {
     pub customer: TenantId,
     /// The person.
     pub user: UserId,
+    /// By which key of the person's; `None` where the person was logged in. An answer is for that, and for
+    /// nothing else.
+    pub key: Option<ApiKeyId>,
     /// Through which client.
     pub client: ClientId,
     /// At which resource server.
@@ -179,6 +182,7 @@ mod tests {
             partner: TenantId::from_bits(1),
             customer: TenantId::from_bits(2),
             user: UserId::from_bits(1),
+            key: None,
             client: "cli_portal".parse().unwrap(),
             audience: "https://api.example".into(),
             scope: "partner.billing.read partner.support.tickets.create".parse().unwrap(),

@@ -27,6 +27,15 @@ pub const AT_HOME: &[&str] = &[LIST_TENANTS, SWITCH_CONTEXT, PROVISION_TENANTS];
 /// The most members of any list of a key.
 const MAX_MEMBERS: usize = 200;
 
+/// By which key somebody comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// To what it is bound.
+    pub bounds: KeyBounds,
+}
+
 /// To what a key is bound, beyond its person and its client. It is never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyBounds {
@@ -65,11 +74,13 @@ impl KeyBounds {
         is_from(self.networks.as_deref(), ip)
     }
 
-    /// The first member that somebody with these roles cannot make a key with, by its name in the API.
+    /// The first member that somebody with these roles, and a home token of this scope, cannot make a key
+    /// with, by its name in the API.
     #[must_use]
-    pub fn fault(&self, roles: &[UserRole]) -> Option<&'static str> {
+    pub fn fault(&self, roles: &[UserRole], carried: &Scope) -> Option<&'static str> {
         let count = self.permissions.iter().count();
-        let is_reached = self.permissions.iter().all(|held| is_within_reach(held, roles));
+        let is_reached = |held: &str| is_carried(held, carried) && is_within_reach(held, roles);
+        let is_reached = self.permissions.iter().all(is_reached);
         if !(1..=MAX_MEMBERS).contains(&count) || !is_reached {
             return Some("permissions");
         }
@@ -79,11 +90,24 @@ impl KeyBounds {
         if !is_good(self.tenants.as_ref().map(Vec::len)) {
             return Some("tenants");
         }
+        // Whom it sets up is none of those that it names.
+        if self.tenants.is_some() && self.at_home().contains(PROVISION_TENANTS) {
+            return Some("tenants");
+        }
         if !is_good(self.networks.as_ref().map(Vec::len)) {
             return Some("networks");
         }
         None
     }
+}
+
+/// Whether the person let the client have what this takes: a key outlives the token, and is no wider.
+fn is_carried(held: &str, carried: &Scope) -> bool {
+    carried.contains(match held {
+        PROVISION_TENANTS => LIST_TENANTS,
+        _ if AT_HOME.contains(&held) => held,
+        _ => SWITCH_CONTEXT,
+    })
 }
 
 /// Whether somebody with these roles could do this at home, or in anybody's tenant.
@@ -96,8 +120,7 @@ fn is_within_reach(held: &str, roles: &[UserRole]) -> bool {
     }
     let wanted: Permissions = std::iter::once(held).collect();
     let reaches = |role: &UserRole| {
-        let kinds = RelationshipKind::ALL.iter();
-        kinds.filter_map(|kind| role.reach(*kind)).any(|reach| reach.covers(&wanted))
+        role.reach(RelationshipKind::Manages).is_some_and(|reach| reach.covers(&wanted))
     };
     !permission::is_never_delegable(held) && roles.iter().any(reaches)
 }
@@ -129,6 +152,12 @@ pub fn read(text: &str) -> Option<ApiKeyId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EVERYTHING: &str = "partner.tenants.list partner.tenants.switch_context";
+
+    fn fault(bounds: &KeyBounds, roles: &[UserRole]) -> Option<&'static str> {
+        bounds.fault(roles, &EVERYTHING.parse().unwrap())
+    }
 
     fn bounds(permissions: &str) -> KeyBounds {
         KeyBounds { permissions: permissions.parse().unwrap(), tenants: None, networks: None }
@@ -163,7 +192,7 @@ mod tests {
         for good in
             ["partner.support.tickets.list", "partner.support.tickets.list partner.tenants.list"]
         {
-            assert_eq!(bounds(good).fault(support), None, "{good}");
+            assert_eq!(fault(&bounds(good), support), None, "{good}");
         }
         for bad in [
             "",
@@ -173,17 +202,43 @@ mod tests {
             PROVISION_TENANTS,
             "tenant.admin",
         ] {
-            assert_eq!(bounds(bad).fault(support), Some("permissions"), "{bad}");
+            assert_eq!(fault(&bounds(bad), support), Some("permissions"), "{bad}");
         }
         for good in ["*", PROVISION_TENANTS, "tenant.users.* partner.tenants.switch_context"] {
-            assert_eq!(bounds(good).fault(admin), None, "{good}");
+            assert_eq!(fault(&bounds(good), admin), None, "{good}");
         }
-        assert_eq!(bounds("secrets.read").fault(admin), Some("permissions"));
-        assert_eq!(bounds("*").fault(&[UserRole::Member]), Some("permissions"));
+        assert_eq!(fault(&bounds("secrets.read"), admin), Some("permissions"));
+        for role in [UserRole::Member, UserRole::TenantAdmin] {
+            assert_eq!(fault(&bounds("*"), &[role]), Some("permissions"), "{role}");
+        }
         let empty = KeyBounds { tenants: Some(Vec::new()), ..bounds("*") };
-        assert_eq!(empty.fault(admin), Some("tenants"));
+        assert_eq!(fault(&empty, admin), Some("tenants"));
+        let for_one =
+            |held| KeyBounds { tenants: Some(vec![TenantId::from_bits(1)]), ..bounds(held) };
+        assert_eq!(fault(&for_one(PROVISION_TENANTS), admin), Some("tenants"));
+        assert_eq!(fault(&for_one("* partner.tenants.list"), admin), None, "the honest twin");
         let empty = KeyBounds { networks: Some(Vec::new()), ..bounds("*") };
-        assert_eq!(empty.fault(admin), Some("networks"));
+        assert_eq!(fault(&empty, admin), Some("networks"));
+    }
+
+    #[test]
+    fn a_key_is_no_wider_than_the_token_that_makes_it() {
+        let admin = &[UserRole::PartnerAdmin][..];
+        for (held, carried, is_good) in [
+            (LIST_TENANTS, LIST_TENANTS, true),
+            (PROVISION_TENANTS, LIST_TENANTS, true),
+            (SWITCH_CONTEXT, LIST_TENANTS, false),
+            ("tenant.users.list", LIST_TENANTS, false),
+            ("*", LIST_TENANTS, false),
+            (SWITCH_CONTEXT, SWITCH_CONTEXT, true),
+            ("tenant.users.list", SWITCH_CONTEXT, true),
+            (LIST_TENANTS, SWITCH_CONTEXT, false),
+            (PROVISION_TENANTS, SWITCH_CONTEXT, false),
+            (LIST_TENANTS, "openid", false),
+        ] {
+            let fault = bounds(held).fault(admin, &carried.parse().unwrap());
+            assert_eq!(fault.is_none(), is_good, "{held} by {carried}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, T
 
 use crate::{
     access_request::{AccessRequest, RequestState},
-    api_key::KeyBounds,
+    api_key::ByKey,
     permission::{self, Permissions, UNMASK_PII},
     quota::Counted,
     refusal::Refusal,
@@ -42,8 +42,8 @@ pub struct Wish {
     pub idp: Option<String>,
     /// From which address it is asked for.
     pub ip: Option<IpAddr>,
-    /// To what the key is bound by which it is asked for; `None` where somebody is logged in.
-    pub key: Option<KeyBounds>,
+    /// By which key it is asked for; `None` where somebody is logged in.
+    pub key: Option<ByKey>,
 }
 
 impl Wish {
@@ -210,7 +210,7 @@ fn subject(subject: &SubjectFacts, wish: &Wish, now: Ts) -> Result<Ts, Refusal> 
     if !wish.may_switch {
         return Err(Refusal::SwitchNotPermitted);
     }
-    if wish.key.as_ref().is_some_and(|key| !key.admit(wish.ip)) {
+    if wish.key.as_ref().is_some_and(|key| !key.bounds.admit(wish.ip)) {
         return Err(Refusal::KeyNetworkNotAdmitted);
     }
     Ok(session_ends_at)
@@ -226,7 +226,7 @@ fn target(facts: &Facts, wish: &Wish) -> Result<TargetFacts, Refusal> {
     if target.status != TenantStatus::Active {
         return Err(Refusal::TenantInactive);
     }
-    if wish.key.as_ref().is_some_and(|key| !key.are_for(Some(target.id))) {
+    if wish.key.as_ref().is_some_and(|key| !key.bounds.are_for(Some(target.id))) {
         return Err(Refusal::KeyNotForTenant);
     }
     Ok(target)
@@ -250,7 +250,9 @@ fn enter(edge: &Relationship, case: &Case<'_>) -> Result<Vec<UserRole>, Refusal>
     if target.access.min(edge.access) == Access::Off {
         return Err(Refusal::PartnerAccessOff);
     }
-    let fits = |role: &UserRole| role.reach(edge.kind).is_some();
+    // What somebody is at home beside being a partner's is not lent to a program.
+    let counts = |role: &UserRole| wish.key.is_none() || role.is_partner_role();
+    let fits = |role: &UserRole| counts(role) && role.reach(edge.kind).is_some();
     let roles: Vec<_> = facts.subject.roles.iter().copied().filter(fits).collect();
     if roles.is_empty() {
         return Err(Refusal::RoleNotCovered);
@@ -306,7 +308,7 @@ fn scope(edge: &Relationship, roles: &[UserRole], case: &Case<'_>) -> Result<Sco
     let granted = asked.filtered(|p| {
         reach.iter().any(|set| set.allows(p))
             && held.allows(p)
-            && wish.key.as_ref().is_none_or(|key| key.allow(p))
+            && wish.key.as_ref().is_none_or(|key| key.bounds.allow(p))
             && facts.client.permissions.allows(p)
             && audience.allows(p)
             && (!is_restricted || permission::is_read_only(p))
@@ -342,7 +344,9 @@ fn approved(edge: &Relationship, scope: Scope, case: &Case<'_>) -> Result<Approv
     if edge.approval == Approval::Standing {
         return Ok(Approved { scope, until: None, requests: Vec::new() });
     }
-    let is_about = |r: &&AccessRequest| r.relationship == edge.id && r.purpose == wish.purpose;
+    let key = wish.key.as_ref().map(|key| key.id);
+    let is_about =
+        |r: &&AccessRequest| r.relationship == edge.id && r.purpose == wish.purpose && r.key == key;
     let requests: Vec<_> = facts.access_requests.iter().filter(is_about).collect();
     let end_of = |p: &str| {
         let running = requests.iter().filter_map(|r| r.running(now));

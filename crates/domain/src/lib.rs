@@ -26,7 +26,7 @@ pub mod terms;
 pub mod words;
 
 pub use access_request::AccessRequest;
-pub use api_key::KeyBounds;
+pub use api_key::{ByKey, KeyBounds};
 pub use client::{AuthMethod, Profile, Registration};
 pub use client_settings::{ClientSettings, Fault};
 pub use decision::{Facts, Limits, Mandate, Wish, decide};

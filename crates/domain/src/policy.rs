@@ -1,9 +1,10 @@
 //! Who may change what. Every verb that changes something takes a [`Permit`], and only this module
 //! can make one: a verb cannot be called without having asked.
 
-use procura_token::{ApiKeyId, ClientId, Scope, SessionId, TenantId, UserId};
+use procura_token::{ClientId, Scope, SessionId, TenantId, UserId};
 
 use crate::{
+    api_key::ByKey,
     permission::{LIST_TENANTS, PROVISION_TENANTS},
     relationship::{Relationship, Side},
     roles::UserRole,
@@ -26,7 +27,7 @@ pub struct Caller {
     /// The client through which the call comes.
     pub client: ClientId,
     /// By which key; `None` where somebody is logged in.
-    pub key: Option<ApiKeyId>,
+    pub key: Option<ByKey>,
 }
 
 /// Proof that the policy said yes. It names the side on which its holder acts.
@@ -151,8 +152,17 @@ impl Caller {
         Err(Denied::Forbidden)
     }
 
+    /// Whether this customer is within what the caller came for: a key that names customers knows no other.
+    #[must_use]
+    pub fn is_for(&self, customer: TenantId) -> bool {
+        self.key.as_ref().is_none_or(|key| key.bounds.are_for(Some(customer)))
+    }
+
     /// Take a step in a relationship, on whichever side the caller stands.
     pub fn step(&self, relationship: &Relationship) -> Result<Permit, Denied> {
+        if !self.is_for(relationship.customer) {
+            return Err(Denied::Hidden);
+        }
         let is_customer = self.tenant == relationship.customer;
         let is_partner = self.tenant == relationship.partner;
         if is_customer && self.is(UserRole::TenantAdmin) {
@@ -199,7 +209,7 @@ impl Caller {
     /// May set customers up. A key must have been given that by its name.
     pub fn provision(&self) -> Result<Permit, Denied> {
         let permit = self.represent_partner()?;
-        match self.key {
+        match &self.key {
             Some(_) if !self.scope.contains(PROVISION_TENANTS) => Err(Denied::Forbidden),
             _ => Ok(permit),
         }
@@ -238,7 +248,10 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use procura_token::ApiKeyId;
+
     use super::*;
+    use crate::{KeyBounds, Permissions};
 
     fn caller(role: UserRole, scope: &str) -> Caller {
         Caller {
@@ -303,7 +316,15 @@ mod tests {
             "a login needs the role alone"
         );
         assert!(login.administer_keys(login.tenant).is_ok());
-        let key = |role, scope| Caller { key: Some(ApiKeyId::from_bits(1)), ..caller(role, scope) };
+        let by_key = ByKey {
+            id: ApiKeyId::from_bits(1),
+            bounds: KeyBounds {
+                permissions: Permissions::everything(),
+                tenants: None,
+                networks: None,
+            },
+        };
+        let key = |role, scope| Caller { key: Some(by_key.clone()), ..caller(role, scope) };
         let both = "partner.tenants.list partner.tenants.provision";
         assert!(key(UserRole::PartnerAdmin, both).provision().is_ok());
         for (role, scope) in [

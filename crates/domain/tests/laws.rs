@@ -105,6 +105,10 @@ proptest! {
     fn a_key_gives_no_more_than_its_persons_login_and_nothing_where_the_customer_let_none_in(w in world()) {
         let mut login = w.clone();
         login.wish.key = None;
+        // With the same yeses: those to a key are for that key alone.
+        let to = w.wish.key.as_ref().map(|key| key.id);
+        login.facts.access_requests.retain(|request| request.key == to);
+        login.facts.access_requests.iter_mut().for_each(|request| request.key = None);
         grants_no_more(&login, &w)?;
         let mut by_key = w.clone();
         let Some(key) = by_key.wish.key.clone() else { return Ok(()) };
@@ -118,8 +122,10 @@ proptest! {
         let conditions = &edge.conditions;
         prop_assert!(conditions.allow_automation && conditions.trusted_idps.is_none());
         prop_assert!(conditions.min_acr.is_none() && conditions.max_age_secs.is_none());
-        prop_assert!(mandate.scope.iter().all(|p| key.permissions.allows(p)));
-        prop_assert!(key.tenants.is_none_or(|tenants| tenants.contains(&mandate.tenant)));
+        prop_assert!(edge.kind == RelationshipKind::Manages, "by a role that is no partner's");
+        prop_assert!(mandate.roles.iter().all(|role| role.is_partner_role()));
+        prop_assert!(mandate.scope.iter().all(|p| key.bounds.permissions.allows(p)));
+        prop_assert!(key.bounds.tenants.is_none_or(|tenants| tenants.contains(&mandate.tenant)));
         for edge in &mut by_key.facts.relationships {
             edge.conditions.allow_automation = false;
         }
@@ -139,7 +145,7 @@ proptest! {
     fn neither_end_passes_any_end(w in world()) {
         let Ok(mandate) = w.decide() else { return Ok(()) };
         let edge = w.facts.relationships.iter().find(|e| e.id == mandate.relationship).unwrap();
-        let approved = w.facts.access_requests.iter().filter(|r| r.relationship == edge.id && r.purpose == w.wish.purpose);
+        let approved = w.facts.access_requests.iter().filter(|r| r.relationship == edge.id && r.purpose == w.wish.purpose && r.key == w.wish.key.as_ref().map(|key| key.id));
         let last_yes = |p: &str| {
             let running = approved.clone().filter_map(|r| r.running(w.now));
             running.filter(|given| given.scope.contains(p)).map(|given| given.until).max()
@@ -266,7 +272,7 @@ proptest! {
         renamed.wish.user = user(w.wish.user);
         renamed.wish.home = tenant(w.wish.home);
         renamed.wish.target = w.wish.target.map(tenant);
-        let of_key = renamed.wish.key.iter_mut().filter_map(|key| key.tenants.as_mut());
+        let of_key = renamed.wish.key.iter_mut().filter_map(|key| key.bounds.tenants.as_mut());
         of_key.flatten().for_each(|id| *id = tenant(*id));
         renamed.facts.target = w.facts.target.map(|mut t| { t.id = tenant(t.id); t });
         for edge in &mut renamed.facts.relationships {

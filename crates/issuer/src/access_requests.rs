@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
+    api_keys::AUDITED_KEY,
     hand::{Hand, Subject},
     revoke::Revoked,
 };
@@ -126,6 +127,9 @@ impl Issuer {
             ("user".to_owned(), json!(request.user)),
             ("asked".to_owned(), json!(request.scope)),
         ]);
+        if let Some(key) = request.key {
+            details.insert(AUDITED_KEY.to_owned(), json!(key));
+        }
         if let Some(given) = given {
             details.insert("given".to_owned(), json!(given.scope));
             details.insert("until".to_owned(), Value::from(given.until.rfc3339()));

@@ -3,11 +3,11 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Caller, KeyBounds, Permissions, TenantStatus, UserRole,
+    ByKey, Caller, KeyBounds, Permissions, TenantStatus, UserRole,
     api_key::{self, FRESH_LOGIN_SECS, MAX_DAYS, MAX_LIVE},
 };
 use procura_store::{Tx, api_keys::ApiKey, clients::Client, users::UserStatus};
-use procura_token::{ApiKeyId, ClientId, Key, SessionId, TenantId, Ts, crypto};
+use procura_token::{ApiKeyId, ClientId, Key, SessionId, TenantId, Ts, UserId, crypto};
 use serde_json::json;
 
 use crate::{
@@ -61,12 +61,14 @@ impl Issuer {
         }
         let tenants = self.own_customers(permit.tenant(), new.tenants).await?;
         let bounds = KeyBounds { permissions: new.permissions, tenants, networks: new.networks };
-        if let Some(fault) = bounds.fault(&call.caller.roles) {
+        // What the person has, and did not let this client have, is not in the key either.
+        let mut roles = call.caller.roles.clone();
+        roles.retain(|role| role.is_partner_role() && call.caller.is(*role));
+        if let Some(fault) = bounds.fault(&roles, &call.caller.scope) {
             return Err(Error::Invalid(fault));
         }
-        let id = ApiKeyId::from_bits(self.0.environment.id_bits()?);
         let key = ApiKey {
-            id,
+            id: ApiKeyId::from_bits(self.0.environment.id_bits()?),
             user: call.caller.user,
             tenant: permit.tenant(),
             client: new.client,
@@ -78,13 +80,15 @@ impl Issuer {
             ended_at: None,
             last_used_at: None,
         };
-        let text = api_key::written(id, &self.0.environment.secret()?);
+        self.keep_api_key(call, key).await
+    }
+
+    /// Keeps a key that may be; answers it, and its text.
+    async fn keep_api_key(&self, call: &Call, key: ApiKey) -> Result<(ApiKey, String)> {
+        let text = api_key::written(key.id, &self.0.environment.secret()?);
         let mut tx = self.begin_for(call).await?;
         let client = tx.find_client(&key.client).await?;
-        // A public client proves nothing: whoever found a key would need no more.
-        let is_fit = |client: &Client| {
-            client.is_enabled && client.is_confidential() && client.grant_types.contains(GRANT)
-        };
+        let is_fit = |client: &Client| client.is_enabled && is_for_keys(client);
         if !client.as_ref().is_some_and(is_fit) {
             return Err(Error::Invalid("client_id"));
         }
@@ -93,7 +97,7 @@ impl Issuer {
             return Err(Error::WrongState("too_many_keys"));
         }
         let behind = tx.find_session(call.caller.session).await?;
-        let behind = behind.filter(|s| s.is_live(now)).ok_or(Error::Unauthenticated)?;
+        let behind = behind.filter(|s| s.is_live(tx.now())).ok_or(Error::Unauthenticated)?;
         tx.insert_api_key(&key, &fingerprint(&text), &behind).await?;
         self.audit_key(&mut tx, Hand::Person(call), "api_key.create", &key)?;
         tx.commit().await?;
@@ -194,16 +198,23 @@ impl Issuer {
     }
 
     /// Remembers that a key was used. What was done by it is done, whether this is known or not.
-    pub(crate) async fn note_use(&self, key: &ApiKey, now: Ts) {
-        if let Err(error) = self.0.store.note_use_of_key(key, now).await {
-            tracing::warn!(%error, "the use of a key could not be noted");
-        }
+    pub(crate) fn note_use(&self, key: &ApiKey, now: Ts) {
+        let (store, key) = (self.0.store.clone(), key.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.note_use_of_key(&key, now).await {
+                tracing::warn!(%error, "the use of a key could not be noted");
+            }
+        });
     }
 
     /// The person behind a key, with no other roles than those of a partner, and no more scope than the key
     /// names; and what a change is checked against once more.
     pub async fn caller_by_key(&self, text: &str, via: &Via) -> Result<(Caller, Proof)> {
         let now = self.0.environment.now();
+        if api_key::read(text).is_none() {
+            self.limit_address(via).await?;
+            return Err(Error::Unauthenticated);
+        }
         // Before anything is looked at: whatever ends meanwhile is seen in the change's own transaction.
         let rvs = self.0.store.revocation_head().await?;
         let ip = via.ip.as_deref().and_then(|ip| ip.parse().ok());
@@ -212,7 +223,8 @@ impl Issuer {
             self.limit_address(via).await?;
             return Err(Error::Unauthenticated);
         };
-        self.limit_person((key.tenant, key.user), via).await?;
+        // Whoever found it spends its own budget, and not that of the person whose it is.
+        self.limit_key(key.session, via).await?;
         let person = self.0.store.find_user(key.tenant, key.user).await?;
         let person = person.filter(|person| {
             person.status == UserStatus::Active && person.ends_at.is_none_or(|end| now < end)
@@ -222,7 +234,7 @@ impl Issuer {
         if tenant.is_none_or(|tenant| tenant.status != TenantStatus::Active) {
             return Err(Error::Unauthenticated);
         }
-        self.note_use(&key, now).await;
+        self.note_use(&key, now);
         let roles = person.roles.into_iter().filter(|role| role.is_partner_role()).collect();
         let keys = [
             Key::All,
@@ -238,21 +250,54 @@ impl Issuer {
             roles,
             scope: key.bounds.at_home(),
             session: key.session,
-            client: key.client,
-            key: Some(key.id),
+            client: key.client.clone(),
+            key: Some(by_key(&key)),
         };
         Ok((caller, proof))
     }
 }
 
-/// Ends the keys for a client that is stopped or deleted. What runs from them ends with all that it holds.
+/// What of a key the decision and the policy go by.
+pub(crate) fn by_key(key: &ApiKey) -> ByKey {
+    ByKey { id: key.id, bounds: key.bounds.clone() }
+}
+
+/// Whether keys can be for a client. A public one proves nothing: whoever found a key would need no more.
+pub(crate) fn is_for_keys(client: &Client) -> bool {
+    client.is_confidential() && client.grant_types.contains(GRANT)
+}
+
+/// Ends the keys for a client with what runs from them; answers how many delegations that were, `None` where
+/// there was no key.
 pub(crate) async fn end_keys_for(
     tx: &mut Tx,
     client: &ClientId,
     cause: &'static str,
-) -> Result<()> {
-    for session in tx.end_api_keys_for(client).await? {
+) -> Result<Option<u64>> {
+    let sessions = tx.end_api_keys_for(client).await?;
+    end_of_keys(tx, sessions, cause).await
+}
+
+/// The same for one person's keys alone.
+pub(crate) async fn end_keys_between(
+    tx: &mut Tx,
+    (user, client): (UserId, &ClientId),
+    cause: &'static str,
+) -> Result<Option<u64>> {
+    let sessions = tx.end_api_keys_between(user, client).await?;
+    end_of_keys(tx, sessions, cause).await
+}
+
+async fn end_of_keys(
+    tx: &mut Tx,
+    sessions: Vec<SessionId>,
+    cause: &'static str,
+) -> Result<Option<u64>> {
+    let mut ended = None;
+    for session in sessions {
+        let delegations = tx.end_delegations_of_session(session).await?;
         tx.revoke(&Key::Session(session), cause);
+        ended = Some(ended.unwrap_or(0) + delegations);
     }
-    Ok(())
+    Ok(ended)
 }

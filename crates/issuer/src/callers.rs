@@ -5,7 +5,7 @@ use procura_domain::{Caller, TenantStatus};
 use procura_store::{Tx, audit::Entry, sessions::Session, users::UserStatus};
 use procura_token::{AuditId, KeyHash, Kind, Seq, Shown, TenantId};
 
-use crate::{Call, Error, Issuer, Result, idempotency::Claim};
+use crate::{Call, Error, Issuer, Result, api_keys::AUDITED_KEY, idempotency::Claim};
 
 /// By what a caller's token can be revoked, and where the log stood when it was issued.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Issuer {
     pub(crate) fn entry(&self, call: &Call, action: &str, target: TenantId) -> Result<Entry> {
         let Call { caller, via, .. } = call;
         let id = AuditId::from_bits(self.0.environment.id_bits()?);
-        Ok(Entry {
+        let mut entry = Entry {
             actor_user_id: Some(caller.user),
             actor_tenant_id: Some(caller.tenant),
             target_tenant_id: Some(target),
@@ -142,7 +142,11 @@ impl Issuer {
             ip: via.ip.clone(),
             request_id: Some(via.request_id.clone()),
             ..Entry::new(id, self.0.environment.now(), action, "ok")
-        })
+        };
+        if let Some(key) = &caller.key {
+            entry.add_detail(AUDITED_KEY, &key.id);
+        }
+        Ok(entry)
     }
 }
 

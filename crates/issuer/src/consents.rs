@@ -4,7 +4,10 @@ use procura_domain::Caller;
 use procura_store::codes::Consent;
 use procura_token::{ClientId, Key};
 
-use crate::{Call, Error, Issuer, Result, home::revoke_home_tokens, revoke::Revoked};
+use crate::{
+    Call, Error, Issuer, Result, api_keys::end_keys_between, home::revoke_home_tokens,
+    revoke::Revoked,
+};
 
 /// The scope of whoever may see and withdraw what the person agreed to with others. Without it a client
 /// sees and withdraws its own.
@@ -24,8 +27,8 @@ impl Issuer {
         Ok(consents)
     }
 
-    /// Takes back what the caller agreed to give this client: its refresh tokens end, its tokens for this
-    /// person die, and what was exchanged from them through it.
+    /// Takes back what the caller agreed to give this client: its refresh tokens end, the person's
+    /// keys for it too, its tokens for this person die, and what was exchanged through it.
     pub async fn withdraw_consent(&self, call: &Call, client: &ClientId) -> Result<Revoked> {
         let caller = &call.caller;
         if !may_know(caller, client) {
@@ -40,8 +43,9 @@ impl Issuer {
         tx.end_families_between(caller.user, client).await?;
         let tokens = tx.list_home_tokens_between(caller.user, client).await?;
         revoke_home_tokens(&mut tx, tokens, WITHDRAWN).await?;
+        let keys = end_keys_between(&mut tx, (caller.user, client), WITHDRAWN).await?;
         let delegations = tx.end_delegations_between(caller.user, client).await?;
-        let mut ended = 0;
+        let mut ended = keys.unwrap_or(0);
         for delegation in delegations {
             tx.revoke(&Key::Delegation(delegation), WITHDRAWN);
             ended += 1;

@@ -15,7 +15,7 @@ use procura_token::{
 
 use crate::{
     Error, Issuer, Minted, Result, Via,
-    api_keys::AUDITED_KEY,
+    api_keys::by_key,
     details,
     dpop::{ProvenKey, admit_binding},
     mint::Delegated,
@@ -75,9 +75,9 @@ impl Issuer {
 
     async fn try_exchange(&self, request: &Request<'_>) -> Result<Granted> {
         let now = self.0.environment.now();
-        let entry = self.exchange_entry(request, now)?;
+        let mut entry = self.exchange_entry(request, now)?;
         // Steps 1 to 4: the client's right to the grant, the subject token, the audience.
-        let prepared = match self.prepare(request, now).await {
+        let prepared = match self.prepare(request, now, &mut entry).await {
             Ok(prepared) => prepared,
             Err((error, reason)) => {
                 self.admit_failing(&request.client, &request.via).await?;
@@ -91,27 +91,29 @@ impl Issuer {
         let whose = (prepared.subject.home, prepared.subject.user);
         self.limit_exchange(whose, request.tenant_id, &request.via).await?;
         // Steps 5 to 9: gather, decide and record in one transaction.
-        let mut job = self.ledger_job(request, &prepared, entry)?;
-        if let Some(key) = &prepared.subject.key {
-            job.entry.add_detail(AUDITED_KEY, &key.id);
-        }
+        let job = self.ledger_job(request, &prepared, entry)?;
         let recorded = self.0.store.exchange(job).await?;
         let granted = self.conclude(request, &prepared, recorded, now).await?;
         self.learn_name(whose.0, request.tenant_id, granted.tenant).await;
         if let Some(key) = &prepared.subject.key {
-            self.note_use(key, now).await;
+            self.note_use(key, now);
         }
         Ok(granted)
     }
 
-    async fn prepare(&self, request: &Request<'_>, now: Ts) -> Result<Prepared, Unusable> {
+    async fn prepare(
+        &self,
+        request: &Request<'_>,
+        now: Ts,
+        entry: &mut Entry,
+    ) -> Result<Prepared, Unusable> {
         // 1 The client may use this grant at all.
         if !request.client.grant_types.contains(GRANT) {
             return Err((Error::GrantNotAllowed, Error::GrantNotAllowed.code()));
         }
         admit_binding(&request.client, request.key.as_ref()).map_err(|e| (e, e.code()))?;
         // 3 The subject token: genuine, a home token of a user's login or a person's key, of this client.
-        let subject = self.subject_of(request, now).await?;
+        let subject = self.subject_of(request, now, entry).await?;
         // 4 The audience: one that is registered for this client; whether it takes delegated tokens
         // is decided with the other facts.
         let audience = request.audience.as_deref().or(request.client.default_audience.as_deref());
@@ -139,7 +141,7 @@ impl Issuer {
                 auth_time: subject.auth_time.map(Ts::from_secs),
                 idp: subject.idp.clone(),
                 ip: request.via.ip.as_deref().and_then(|ip| ip.parse().ok()),
-                key: subject.key.as_ref().map(|key| key.bounds.clone()),
+                key: subject.key.as_ref().map(by_key),
             },
             target_slug: target.is_none().then(|| request.tenant_id.to_owned()),
             client: Arc::clone(&request.client),

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
+    api_keys::by_key,
     exchange::GRANT,
     hand::{Hand, Subject},
 };
@@ -189,7 +190,7 @@ impl Issuer {
                 auth_time: session.as_ref().map(|session| session.auth_time),
                 idp: session.as_ref().map(|session| session.idp.clone()),
                 ip: question.ip,
-                key: key.as_ref().map(|key| key.bounds.clone()),
+                key: key.as_ref().map(by_key),
             },
             target_slug: target_slug.then(|| question.tenant.clone()),
             subject_client: client.id.clone(),

@@ -111,7 +111,7 @@ impl Issuer {
             Hand::Upkeep => Some("upkeep"),
         };
         details.extend(by.map(|by| ("by".to_owned(), json!(by))));
-        let entry = match hand {
+        let mut entry = match hand {
             Hand::Person(call) => self.entry(call, action, about.tenant)?,
             Hand::CommandLine | Hand::Import | Hand::Itself { .. } | Hand::Upkeep => {
                 let id = AuditId::from_bits(self.0.environment.id_bits()?);
@@ -128,10 +128,12 @@ impl Issuer {
                 }
             }
         };
+        for (name, value) in &details {
+            entry.add_detail(name, value);
+        }
         Ok(Entry {
             resource_type: Some(about.kind.to_owned()),
             resource_id: Some(about.id.to_owned()),
-            details: (!details.is_empty()).then(|| Value::Object(details).to_string()),
             ..entry
         })
     }

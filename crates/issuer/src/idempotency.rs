@@ -32,7 +32,7 @@ impl Issuer {
         // A key is that of one person at one client: two clients need not know of each other.
         let mut parts = vec![caller.client.as_str().as_bytes(), &[0], key.as_bytes()];
         // What was answered to a person is not shown to who holds a key of the person's, nor to another key.
-        let by_key = caller.key.map(|key| key.to_string());
+        let by_key = caller.key.as_ref().map(|key| key.id.to_string());
         if let Some(by_key) = &by_key {
             parts.extend([&[0], by_key.as_bytes()]);
         }

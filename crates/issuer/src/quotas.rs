@@ -158,7 +158,7 @@ impl Issuer {
         self.entry_by(hand, action, about, details)
     }
 
-    /// What a partner has of its own goes over to a customer that it sets up, as it is at that moment; and
+    /// What a partner has of its own, and fits a customer, goes over to one that it sets up, as it is at that moment; and
     /// the partner keeps its own quota of customers, this one counted.
     pub(crate) async fn inherit_quotas(
         &self,
@@ -168,16 +168,21 @@ impl Issuer {
     ) -> Result<()> {
         self.keep_quota(tx, edge.partner, Quota::Customers).await?;
         let partner = tx.find_quotas(edge.partner).await?;
-        let inherited: Vec<_> = partner.quotas.stated().collect();
+        // What fits a customer. Of tokens received only a number: none at all would shut the partner itself out.
+        let quotas = Quotas {
+            users: partner.quotas.users,
+            clients: partner.quotas.clients,
+            delegated_tokens_received_per_day: partner
+                .quotas
+                .delegated_tokens_received_per_day
+                .filter(|most| *most > 0),
+            ..Quotas::default()
+        };
+        let inherited: Vec<_> = quotas.stated().collect();
         if inherited.is_empty() {
             return Ok(());
         }
-        let after = OwnQuotas {
-            quotas: partner.quotas,
-            inherited,
-            inherited_from: Some(edge.partner),
-            version: 1,
-        };
+        let after = OwnQuotas { quotas, inherited, inherited_from: Some(edge.partner), version: 1 };
         let by = (Hand::Person(call), "quota.inherit");
         let changed = (&OwnQuotas::default(), &after);
         let entry = self.quota_entry(by, edge.customer, changed)?;

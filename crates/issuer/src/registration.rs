@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
-    api_keys::end_keys_for,
+    api_keys::{end_keys_for, is_for_keys},
     clients::secret_hash,
     hand::{Hand, Subject, difference, permit_clients},
     revoke::Revoked,
@@ -51,11 +51,12 @@ impl Issuer {
         within(&permit, &settings)?;
         fit(&mut tx, &id, &settings).await?;
         let client = self.insert_client(&mut tx, hand, tenant, (id, settings, &secret)).await?;
+        self.keep_quota(&mut tx, tenant, Quota::Clients).await?;
         tx.commit().await?;
         Ok(Registered { client, secret })
     }
 
-    /// Writes a new client that was checked, with its audit entry.
+    /// Writes a new client that was checked, with its audit entry. Whoever has added all then looks at the quota.
     pub(crate) async fn insert_client(
         &self,
         tx: &mut Tx,
@@ -91,7 +92,6 @@ impl Issuer {
         }
         .with(settings);
         tx.insert_client(&client).await?;
-        self.keep_quota(tx, tenant, Quota::Clients).await?;
         let about = Subject::client(tenant, &client.id);
         tx.audit(self.entry_by(hand, "client.register", about, details)?);
         Ok(client)
@@ -176,11 +176,17 @@ impl Issuer {
         let about = Subject::client(client.tenant, &client.id);
         let details = difference(&shown(&was)?, &shown(&settings)?);
         tx.audit(self.entry_by(hand, "client.update", about, details)?);
+        // Keys were made for a client that proves itself, and exchanges them.
+        let keys = if is_for_keys(&client) {
+            None
+        } else {
+            end_keys_for(tx, &client.id, "client.update").await?
+        };
         if !settings.is_narrower_than(&was) {
-            return Ok((client, None));
+            return Ok((client, keys));
         }
         let ended = end_what_it_holds(tx, &client.id, "client.update").await?;
-        Ok((client, Some(ended)))
+        Ok((client, Some(ended + keys.unwrap_or(0))))
     }
 
     /// Stops a client: nothing more is issued to it, and what it holds is dead. What the operator stops,
@@ -196,8 +202,8 @@ impl Issuer {
         no_resource_server(&mut tx, &permit, id).await?;
         let is_by_operator = permit.side() == Side::Operator || client.is_stopped_by_operator;
         tx.update_client_status(id, false, is_by_operator).await?;
-        end_keys_for(&mut tx, id, "client.disable").await?;
-        let ended = end_what_it_holds(&mut tx, id, "client.disable").await?;
+        let keys = end_keys_for(&mut tx, id, "client.disable").await?;
+        let ended = end_what_it_holds(&mut tx, id, "client.disable").await? + keys.unwrap_or(0);
         let about = Subject::client(client.tenant, id);
         tx.audit(self.entry_by(hand, "client.disable", about, Map::new())?);
         let revoked = self.commit_revocation(tx, ended, hand.confirm()).await?;
@@ -253,8 +259,8 @@ impl Issuer {
         if tx.find_resource_server(&client.id).await?.is_some() {
             return Err(Error::WrongState("resource_server"));
         }
-        end_keys_for(tx, &client.id, "client.delete").await?;
-        let ended = end_what_it_holds(tx, &client.id, "client.delete").await?;
+        let keys = end_keys_for(tx, &client.id, "client.delete").await?;
+        let ended = end_what_it_holds(tx, &client.id, "client.delete").await? + keys.unwrap_or(0);
         tx.delete_client(&client.id).await?;
         let about = Subject::client(client.tenant, &client.id);
         let details = difference(&shown(&client.settings())?, &Value::Object(Map::new()));

@@ -14,7 +14,6 @@ use serde_json::Value;
 use crate::{
     Call, Error, Issuer, Result,
     agreements::{Patch, action, agreed, changes, patched},
-    api_keys::AUDITED_KEY,
     revoke::Revoked,
 };
 
@@ -70,8 +69,9 @@ impl Issuer {
         if let Some(fault) = terms.excess().or_else(|| terms.fault(now)) {
             return Err(Error::Invalid(fault));
         }
-        self.leave_room(&mut tx, permit.tenant(), Quota::Customers).await?;
+        // First, because one too many is refused by the index: counting takes longer, and all writers wait.
         tx.insert_relationship(&relationship, asked.reason.as_deref()).await?;
+        self.leave_room(&mut tx, permit.tenant(), Quota::Customers).await?;
         let asked = ("relationship.request", asked.reason);
         self.begin_history(&mut tx, call, asked, &relationship).await?;
         tx.commit().await?;
@@ -178,11 +178,7 @@ impl Issuer {
         edge: &Relationship,
     ) -> Result<()> {
         let entry = self.entry(call, action, edge.customer)?;
-        let mut entry = about(edge, (Some(changes), reason), entry);
-        if let Some(key) = &call.caller.key {
-            entry.add_detail(AUDITED_KEY, key);
-        }
-        tx.audit(entry);
+        tx.audit(about(edge, (Some(changes), reason), entry));
         Ok(())
     }
 
@@ -223,7 +219,7 @@ pub(crate) fn about(
     (changes, reason): (Option<&Value>, Option<&str>),
     entry: Entry,
 ) -> Entry {
-    let mut details = serde_json::json!({
+    let details = serde_json::json!({
         "changes": changes,
         "partner_id": edge.partner,
         "kind": edge.kind,
@@ -232,16 +228,19 @@ pub(crate) fn about(
         "access": edge.access,
         "version": edge.version,
     });
-    if let (Some(reason), Some(details)) = (reason, details.as_object_mut()) {
-        details.insert("reason".to_owned(), reason.into());
-    }
-    Entry {
+    let mut entry = Entry {
         relationship_id: Some(edge.id),
         resource_type: Some("relationship".to_owned()),
         resource_id: Some(edge.id.to_string()),
-        details: Some(details.to_string()),
         ..entry
+    };
+    for (name, value) in details.as_object().into_iter().flatten() {
+        entry.add_detail(name, value);
     }
+    if let Some(reason) = reason {
+        entry.add_detail("reason", &reason);
+    }
+    entry
 }
 
 /// Lists are reads, not changes; they need no permit but the same policy.
@@ -253,7 +252,9 @@ impl Issuer {
         tenant: TenantId,
     ) -> Result<Vec<procura_store::relationships::Link>> {
         caller.read(tenant)?;
-        Ok(self.0.store.list_managed(tenant).await?)
+        let mut links = self.0.store.list_managed(tenant).await?;
+        links.retain(|link| caller.is_for(link.tenant));
+        Ok(links)
     }
 
     /// Edges into a tenant: for its admins and the operator.
@@ -272,6 +273,8 @@ impl Issuer {
         caller: &Caller,
     ) -> Result<Vec<procura_store::relationships::Link>> {
         caller.list_managed()?;
-        Ok(self.0.store.list_managed(caller.tenant).await?)
+        let mut links = self.0.store.list_managed(caller.tenant).await?;
+        links.retain(|link| caller.is_for(link.tenant));
+        Ok(links)
     }
 }

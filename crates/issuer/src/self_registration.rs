@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use procura_domain::{
-    ClientSettings, Fault, TenantStatus,
+    ClientSettings, Fault, Quota, TenantStatus,
     self_registration::{Policy, is_within},
 };
 use procura_store::{
@@ -112,6 +112,7 @@ impl Issuer {
         }
         let made = (id, settings, &secret);
         let client = self.insert_client(&mut tx, hand, admission.tenant, made).await?;
+        self.keep_quota(&mut tx, admission.tenant, Quota::Clients).await?;
         let known = SelfRegistered {
             client: client.id.clone(),
             token_hash: self.registration_token_hash(&client.id, &token),

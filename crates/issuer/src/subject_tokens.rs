@@ -2,12 +2,12 @@
 //! genuine, of this client, and of a person.
 
 use procura_domain::permission::SWITCH_CONTEXT;
-use procura_store::api_keys::ApiKey;
+use procura_store::{api_keys::ApiKey, audit::Entry};
 use procura_token::{
     ClientId, Key, KeyHash, Kind, Rejection, Seq, SessionId, Shown, TenantId, Ts, UserId,
 };
 
-use crate::{Error, Issuer, exchange::Request};
+use crate::{Error, Issuer, api_keys::AUDITED_KEY, exchange::Request};
 
 /// A subject token as it comes.
 #[derive(Clone, Copy)]
@@ -52,10 +52,11 @@ impl Issuer {
         &self,
         request: &Request<'_>,
         now: Ts,
+        entry: &mut Entry,
     ) -> Result<Subject, Unusable> {
         let subject = match request.subject_token {
             SubjectToken::Access(token) => self.subject_by_login(request, token, now)?,
-            SubjectToken::ApiKey(text) => self.subject_by_key(text, now).await?,
+            SubjectToken::ApiKey(text) => self.subject_by_key(text, now, entry).await?,
         };
         // What somebody let one client do, another one does only where the operator said so; a key is for one.
         let (from, to) = (&subject.client, &request.client);
@@ -110,9 +111,18 @@ impl Issuer {
     }
 
     /// Nobody is logged in: nothing of a login is known, and nothing of the one that made the key counts.
-    async fn subject_by_key(&self, text: &str, now: Ts) -> Result<Subject, Unusable> {
+    async fn subject_by_key(
+        &self,
+        text: &str,
+        now: Ts,
+        entry: &mut Entry,
+    ) -> Result<Subject, Unusable> {
         let key = self.proven_key(text).await.map_err(|error| (error, error.code()))?;
         let key = key.ok_or(unusable("key_unknown"))?;
+        // Proven: whose it is stands in the log, also where it is good for nothing any more.
+        entry.actor_user_id = Some(key.user);
+        entry.actor_tenant_id = Some(key.tenant);
+        entry.add_detail(AUDITED_KEY, &key.id);
         if !key.is_live(now) {
             return Err(unusable("key_over"));
         }

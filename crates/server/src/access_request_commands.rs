@@ -123,12 +123,14 @@ fn print(requests: &[Value], is_json: bool) {
     }
     for request in requests {
         let text = |member: &str| request.get(member).and_then(Value::as_str).unwrap_or("-");
+        let by_key = text("api_key_id") != "-";
         println!(
-            "{}  {:<10}  {}  {}  {}",
+            "{}  {:<10}  {}  {}{}  {}",
             text("id"),
             text("state"),
             text("asked_at"),
             text("user_name"),
+            if by_key { " (by a key)" } else { "" },
             text("scope"),
         );
     }

@@ -82,7 +82,8 @@ pub(crate) async fn load(
 pub(crate) async fn insert(open: &mut Transaction, request: &AccessRequest) -> Result<()> {
     const INSERT: &str = "INSERT INTO access_requests (id, relationship_id, partner_id, customer_id, \
                           user_id, client_id, audience, scope, purpose_code, purpose_ref, asked_at, \
-                          lapses_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                          lapses_at, api_key_id) \
+                          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let purpose = request.purpose.as_ref();
     query(INSERT)
         .bind(request.id.to_string())
@@ -97,6 +98,7 @@ pub(crate) async fn insert(open: &mut Transaction, request: &AccessRequest) -> R
         .bind(purpose.and_then(|purpose| purpose.r#ref.as_deref()))
         .bind(request.asked_at.0)
         .bind(request.lapses_at.0)
+        .bind(request.key.map(|key| key.to_string()))
         .execute(open)
         .await?;
     Ok(())
@@ -117,6 +119,7 @@ fn access_request(row: &Row) -> Result<AccessRequest> {
         partner: row.parsed("partner_id")?,
         customer: row.parsed("customer_id")?,
         user: row.parsed("user_id")?,
+        key: row.opt_parsed("api_key_id")?,
         client: row.parsed("client_id")?,
         audience: row.text("audience")?,
         scope: row.parsed("scope")?,

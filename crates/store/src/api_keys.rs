@@ -192,4 +192,19 @@ impl Tx {
         let rows = end.fetch_all(self.connection()).await?;
         rows.iter().map(|row| row.parsed("id")).collect()
     }
+
+    /// Ends one person's keys for a client; answers the same.
+    pub async fn end_api_keys_between(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+    ) -> Result<Vec<SessionId>> {
+        const END: &str = "UPDATE sessions SET ended_at = $3 WHERE ended_at IS NULL AND is_login = 0 \
+                           AND id IN (SELECT session_id FROM api_keys \
+                           WHERE user_id = $1 AND client_id = $2) RETURNING id";
+        let now = self.now();
+        let end = query(END).bind(user.to_string()).bind(client.as_str()).bind(now.0);
+        let rows = end.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
+    }
 }

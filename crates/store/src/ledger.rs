@@ -371,6 +371,7 @@ impl Asking {
             partner: wish.home,
             customer: once_approved.tenant,
             user: wish.user,
+            key: wish.key.as_ref().map(|key| key.id),
             client: exchange.client.id.clone(),
             audience: exchange.audience.clone(),
             scope: once_approved.scope,

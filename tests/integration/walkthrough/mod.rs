@@ -9,6 +9,7 @@ mod api_keys;
 mod asked_each_time;
 mod asked_with_a_key;
 mod audit_log;
+mod bounds_of_keys;
 mod break_glass;
 mod crowded;
 mod customer_control;

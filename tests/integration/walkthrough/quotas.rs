@@ -258,6 +258,16 @@ async fn a_full_tenant_gets_no_more_clients_people_or_customers() {
     assert!(house.command(&import).status.success());
     assert!(house.command(&import).status.success(), "what adds nothing needs no room");
 
+    let client = |id: &str| json!({ "id": id, "tenant": "acme-corp", "name": id, "secret": "a-secret-of-more-than-20-chars" });
+    let clients = json!({ "clients": [client("cli_one"), client("cli_two")] });
+    std::fs::write(&file, clients.to_string()).unwrap();
+    set(&root, "acme-corp", json!({ "clients": 2 })).await.expect(200);
+    let refused = house.command(&import);
+    assert!(refused.stderr.contains("quota used up: clients"), "{refused:?}");
+    assert_eq!(line(&ada, "clients").await.1, 1, "all or nothing");
+    set(&root, "acme-corp", json!({ "clients": 3 })).await.expect(200);
+    assert!(house.command(&import).status.success());
+
     // Three customers, and globex asked for before: one of the two finds room.
     let new = |name: &str| json!({ "name": name, "admin_email": format!("admin@{name}.test") });
     pat.post("/api/partners/tenants", &new("wingtip")).await.expect(201);
@@ -276,7 +286,11 @@ async fn a_full_tenant_gets_no_more_clients_people_or_customers() {
 async fn a_new_customer_begins_with_its_partners_quotas_and_keeps_them() {
     let house = House::start();
     let (root, pat) = (house.log_in(ROOT).await, house.log_in(PAT).await);
-    set(&root, "northwind", json!({ "users": 50, "clients": 0 })).await.expect(200);
+    let own = json!({
+        "users": 50, "clients": 0, "customers": 9, "delegated_tokens_per_day": 90,
+        "delegated_tokens_received_per_day": 0,
+    });
+    set(&root, "northwind", own).await.expect(200);
     let new = json!({ "name": "Wingtip", "admin_email": "wes@wingtip.test" });
     let made = pat.post("/api/partners/tenants", &new).await.expect(201).string("id");
     let of_new = format!("{QUOTAS}?tenantId={made}");
@@ -286,9 +300,18 @@ async fn a_new_customer_begins_with_its_partners_quotas_and_keeps_them() {
     });
     let shown = root.get(&of_new).await.expect(200).json();
     assert_eq!(shown["quotas"]["users"], inherited);
-    assert_eq!(shown["quotas"]["customers"]["source"], "default");
+    assert_eq!(shown["quotas"]["clients"]["source"], "inherited");
+    // What a partner needs is not its customers', and a closed door neither.
+    for own in ["customers", "delegated_tokens_per_day", "delegated_tokens_received_per_day"] {
+        assert_eq!(shown["quotas"][own]["source"], "default", "{own}");
+    }
     // What the partner has later is its own.
-    set(&root, "northwind", json!({ "users": 7 })).await.expect(200);
+    let own = json!({ "users": 7, "delegated_tokens_received_per_day": 70 });
+    set(&root, "northwind", own).await.expect(200);
+    let new = json!({ "name": "Tailspin", "admin_email": "tess@tailspin.test" });
+    let other = pat.post("/api/partners/tenants", &new).await.expect(201).string("id");
+    let shown = root.get(&format!("{QUOTAS}?tenantId={other}")).await.expect(200).json();
+    assert_eq!(shown["quotas"]["delegated_tokens_received_per_day"]["limit"], 70);
     assert_eq!(root.get(&of_new).await.json()["quotas"]["users"], inherited);
     // What the operator leaves as it is stays inherited; what it changes does not.
     set(&root, &made, json!({ "users": 50, "clients": 3 })).await.expect(200);

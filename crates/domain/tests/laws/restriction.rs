@@ -1,7 +1,7 @@
 //! Everything that somebody can do to give less: each changes one thing, on one side.
 
 use procura_domain::{
-    Access, KeyBounds, Permissions, Relationship, RelationshipState, TenantStatus,
+    Access, ByKey, KeyBounds, Permissions, Relationship, RelationshipState, TenantStatus,
     access_request::{Answer, Given},
     hours::Hours,
     quota::Counted,
@@ -9,7 +9,7 @@ use procura_domain::{
 use procura_token::Ts;
 use proptest::sample::Index;
 
-use crate::world::{ACRS, FOURTH, THIRD, World, one_of, users};
+use crate::world::{ACRS, FOURTH, KEY, THIRD, World, one_of, users};
 
 /// Random numbers that a restriction may use.
 pub type Draw = (Index, Index, i64);
@@ -42,9 +42,15 @@ fn without(set: &Permissions, draw: Draw) -> Permissions {
 
 /// The key by which it is asked for, which it is from now on.
 fn key(world: &mut World) -> &mut KeyBounds {
-    let open =
-        || KeyBounds { permissions: Permissions::everything(), tenants: None, networks: None };
-    world.wish.key.get_or_insert_with(open)
+    // A yes is for whom it was said to: one to the key would be news to the login.
+    if world.wish.key.is_none() {
+        world.facts.access_requests.retain(|request| request.key.is_none());
+    }
+    let open = || ByKey {
+        id: KEY,
+        bounds: KeyBounds { permissions: Permissions::everything(), tenants: None, networks: None },
+    };
+    &mut world.wish.key.get_or_insert_with(open).bounds
 }
 
 fn sooner(end: &mut Option<Ts>, world_now: Ts, draw: Draw) {

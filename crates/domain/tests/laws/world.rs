@@ -5,8 +5,9 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, AccessRequest, Facts, KeyBounds, Limits, Mandate, Permissions, Refusal, Relationship,
-    RelationshipKind, RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
+    Access, AccessRequest, ByKey, Facts, KeyBounds, Limits, Mandate, Permissions, Refusal,
+    Relationship, RelationshipKind, RelationshipRole, RelationshipState, TenantStatus, UserRole,
+    Wish,
     access_request::{Answer, Given},
     decide,
     decision::{ClientFacts, SubjectFacts, TargetFacts},
@@ -14,7 +15,9 @@ use procura_domain::{
     quota::Counted,
     relationship::{Approval, Conditions, Origin, Side},
 };
-use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use procura_token::{
+    AccessRequestId, ApiKeyId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId,
+};
 use proptest::{
     collection::vec as vec_of,
     prelude::*,
@@ -300,14 +303,16 @@ fn request(now: Ts) -> BoxedStrategy<(Index, AccessRequest)> {
         scope(),
         prop_oneof![lately(), near(now)],
         answer,
+        any::<bool>(),
     )
-        .prop_map(move |(edge, purpose, scope, lapses_at, answer)| {
+        .prop_map(move |(edge, purpose, scope, lapses_at, answer, is_by_key)| {
             let request = AccessRequest {
                 id: AccessRequestId::from_bits(1),
                 relationship: RelationshipId::from_bits(0),
                 partner: HOME,
                 customer: TARGET,
                 user: users()[0],
+                key: is_by_key.then_some(KEY),
                 client: "cli_portal".parse().unwrap(),
                 audience: "https://api.example".into(),
                 scope,
@@ -321,11 +326,17 @@ fn request(now: Ts) -> BoxedStrategy<(Index, AccessRequest)> {
         .boxed()
 }
 
+/// The one by which is asked, now or in the past.
+pub const KEY: ApiKeyId = ApiKeyId::from_bits(1);
+
 /// A key with some bounds, or none.
-fn key() -> BoxedStrategy<KeyBounds> {
+fn key() -> BoxedStrategy<ByKey> {
     let tenants = prop_oneof![3 => Just(vec![THIRD, TARGET]), 1 => Just(vec![THIRD])];
     (permissions(), maybe(3, tenants), maybe(5, networks()))
-        .prop_map(|(permissions, tenants, networks)| KeyBounds { permissions, tenants, networks })
+        .prop_map(|(permissions, tenants, networks)| ByKey {
+            id: KEY,
+            bounds: KeyBounds { permissions, tenants, networks },
+        })
         .boxed()
 }
 

@@ -32,6 +32,7 @@ pub const PRODUCTS: &[(&str, Product)] = &[
     ("time", time),
     ("approval", approval),
     ("keys", keys),
+    ("programs", programs),
     ("quotas", quotas),
 ];
 
@@ -275,6 +276,7 @@ fn approval(pick: &mut Odometer) -> World {
     let mut asked = || Asked {
         kind: pick.pick(KINDS),
         has_purpose: pick.pick(BOTH),
+        by: Listed::Nobody,
         scope: pick.pick(&[both, read]),
         said: pick.pick(&said),
     };
@@ -321,6 +323,38 @@ fn keys(pick: &mut Odometer) -> World {
         asked: pick.pick(&[None, SHARED.asked[5]]),
         idp: Some("home"),
         edges: [Some(edge), None],
+        ..World::open()
+    }
+}
+
+/// Whose yes counts for whom, and which roles are a program's.
+fn programs(pick: &mut Odometer) -> World {
+    let read = Catalogue::named(&["tenant.settings.read"]);
+    let key = Key { set: SHARED.sets[0], tenants: Listed::Nobody, networks: Listed::Nobody };
+    let mut asked = || Asked {
+        kind: pick.pick(KINDS),
+        has_purpose: true,
+        by: pick.pick(&[Listed::Nobody, Listed::Me, Listed::Another]),
+        scope: read,
+        said: pick.pick(&[Said::Nothing(1), Said::No(0), Said::Yes(read, 100 * SECOND)]),
+    };
+    let requests = [Some(asked()), Some(asked())];
+    let mut edge = |kind| Edge {
+        approval: pick.pick(Approval::ALL),
+        automation: pick.pick(BOTH),
+        ..Edge::open(kind)
+    };
+    let (manages, trust) = (edge(Manages), edge(Trust));
+    World {
+        requests,
+        key: pick.pick(&[None, Some(key)]),
+        edges: [pick.pick(&[None, Some(manages)]), pick.pick(&[None, Some(trust)])],
+        user_roles: pick.pick(&[
+            &[UserRole::PartnerAdmin, UserRole::TenantAdmin] as &[_],
+            &[UserRole::TenantAdmin],
+            &[UserRole::PartnerAdmin],
+        ]),
+        asked: Some(read),
         ..World::open()
     }
 }

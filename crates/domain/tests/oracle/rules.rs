@@ -51,7 +51,7 @@ const AT_EDGE: &[AtEdge] = &[
     (Refusal::RelationshipEnded,      |_, e| e.state == State::Ended || has_passed(e.over)),
     (Refusal::RelationshipNotStarted, |_, e| e.starts.is_some_and(|at| at > 0)),
     (Refusal::PartnerAccessOff,       |w, e| w.target_access == Access::Off || e.access == Access::Off),
-    (Refusal::RoleNotCovered,         |w, e| !w.user_roles.iter().any(|role| can_enter(*role, e.kind))),
+    (Refusal::RoleNotCovered,         |w, e| !w.user_roles.iter().any(|role| can_enter(*role, e.kind)) || (w.key.is_some() && e.kind == RelationshipKind::Trust)),
     (Refusal::NotAssigned,            |_, e| e.assigned == Listed::Another),
     (Refusal::IdpNotTrusted,          |w, e| !is_idp_trusted(w, e)),
     (Refusal::AutomationNotAllowed,   |w, e| w.key.is_some() && !e.automation),
@@ -153,8 +153,10 @@ fn approved_until(world: &World, edge: &Edge, permission: Bits) -> Option<i64> {
 
 fn concerning<'a>(world: &'a World, edge: &Edge) -> impl Iterator<Item = &'a Asked> {
     let (kind, purpose) = (edge.kind, world.purpose);
+    // Whoever asked by nothing was logged in.
+    let by = if world.key.is_some() { Listed::Me } else { Listed::Nobody };
     let requests = world.requests.iter().flatten();
-    requests.filter(move |r| r.kind == kind && r.has_purpose == purpose)
+    requests.filter(move |r| r.kind == kind && r.has_purpose == purpose && r.by == by)
 }
 
 /// How far towards a yes somebody is who has none for any of this: one row for each answer, the best last.

@@ -3,15 +3,17 @@
 
 use ipnet::IpNet;
 use procura_domain::{
-    Access, AccessRequest, Facts, KeyBounds, Limits, Permissions, Relationship, RelationshipKind,
-    RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
+    Access, AccessRequest, ByKey, Facts, KeyBounds, Limits, Permissions, Relationship,
+    RelationshipKind, RelationshipRole, RelationshipState, TenantStatus, UserRole, Wish,
     access_request::{Answer, Given},
     decision::{ClientFacts, SubjectFacts, TargetFacts},
     hours::{Day, Hours, Window},
     quota::Counted,
     relationship::{Approval, Conditions, Origin, Side},
 };
-use procura_token::{AccessRequestId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId};
+use procura_token::{
+    AccessRequestId, ApiKeyId, Purpose, RelationshipId, Scope, TenantId, Ts, UserId,
+};
 
 use crate::catalogue::{Bits, Catalogue};
 
@@ -85,6 +87,8 @@ pub enum Said {
 pub struct Asked {
     pub kind: RelationshipKind,
     pub has_purpose: bool,
+    /// By the key of the case, or by another one.
+    pub by: Listed,
     pub scope: Bits,
     pub said: Said,
 }
@@ -207,7 +211,7 @@ impl World {
             auth_time: self.auth_age.map(|age| at(-age)),
             idp: self.idp.map(Into::into),
             ip: self.ip.map(|ip| ip.parse().unwrap()),
-            key: self.key.map(Key::bounds),
+            key: self.key.map(Key::held),
         };
         let target = match self.found {
             Found::Nothing => None,
@@ -281,6 +285,11 @@ impl World {
             partner: HOME,
             customer: TARGET,
             user: ME,
+            key: match asked.by {
+                Listed::Nobody => None,
+                Listed::Me => Some(ApiKeyId::from_bits(1)),
+                Listed::Another => Some(ApiKeyId::from_bits(2)),
+            },
             client: "cli_portal".parse().unwrap(),
             audience: "https://api.example".into(),
             scope: Catalogue::names(asked.scope).collect(),
@@ -346,8 +355,8 @@ fn purpose(is_given: bool) -> Option<Purpose> {
 }
 
 impl Key {
-    fn bounds(self) -> KeyBounds {
-        KeyBounds {
+    fn held(self) -> ByKey {
+        let bounds = KeyBounds {
             permissions: self.set.permissions(),
             tenants: match self.tenants {
                 Listed::Nobody => None,
@@ -355,7 +364,8 @@ impl Key {
                 Listed::Another => Some(vec![THIRD]),
             },
             networks: listed_networks(self.networks),
-        }
+        };
+        ByKey { id: ApiKeyId::from_bits(1), bounds }
     }
 }
 

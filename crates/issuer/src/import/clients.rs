@@ -1,6 +1,6 @@
 //! Clients and resource servers of a file.
 
-use procura_domain::{ClientSettings, Profile};
+use procura_domain::{ClientSettings, Profile, Quota};
 use procura_token::{ClientId, TenantId};
 
 use crate::{
@@ -107,6 +107,7 @@ impl Run<'_> {
         };
         let made = (id, settings, &secret);
         let client = self.issuer.insert_client(&mut self.tx, Hand::Import, tenant, made).await?;
+        self.added.insert((tenant, Quota::Clients));
         self.did.done.push(format!("created client {}", client.id));
         Ok(())
     }

@@ -16,7 +16,7 @@ use procura_store::{
     budgets::{Draw, Place, Shared},
     clients::Client,
 };
-use procura_token::{ClientId, KeyHash, Kind, Shown, TenantId, UserId};
+use procura_token::{ClientId, KeyHash, Kind, SessionId, Shown, TenantId, UserId};
 
 use crate::{Error, Issuer, Result, Via, strangers};
 use names::Names;
@@ -266,6 +266,12 @@ impl Issuer {
     ) -> Result<()> {
         let person = (Limit::HomeUser, Key::Person(tenant, user));
         self.limit(&[person, (Limit::HomeTenant, Key::Tenant(tenant))], via).await
+    }
+
+    /// Counts a request at home of a program, by the session of the key that it comes with.
+    pub(crate) async fn limit_key(&self, session: SessionId, via: &Via) -> Result<()> {
+        let held = procura_token::Key::Session(session).hash();
+        self.limit(&[(Limit::HomeUser, Key::Held(held))], via).await
     }
 
     /// Counts a request of whoever is not known by anything better.

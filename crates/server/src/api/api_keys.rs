@@ -18,6 +18,7 @@ use crate::{
     api::{
         caller::{Changing, Person},
         clients::{Of, named},
+        idempotency::ShownOnce,
         input::{Body, Parameters, no_store},
         problem::Problem,
         shapes, view,
@@ -110,7 +111,7 @@ const fn usual_life() -> i64 {
 pub const MAKE: Operation = Operation::person("makeApiKey", "A key for a program of the caller's")
     .open_to("Partner roles, logged in within the last five minutes.")
     .notes(
-        "The key is shown this once. It permits at most what its person may do when it is used, and \
+        "The key is shown this once, also with an Idempotency-Key. It permits at most what its person may do when it is used, and \
          enters only where the customer lets keys in (allow_automation).",
     )
     .change()
@@ -144,7 +145,10 @@ pub async fn make(
     if let Some(body) = body.as_object_mut() {
         body.insert("key".into(), text.into());
     }
-    Ok((StatusCode::CREATED, [no_store()], Json(body)).into_response())
+    let mut response = (StatusCode::CREATED, [no_store()], Json(body)).into_response();
+    // Who asks again may have logged in long ago.
+    response.extensions_mut().insert(ShownOnce);
+    Ok(response)
 }
 
 /// Described.

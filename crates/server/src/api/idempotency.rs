@@ -40,6 +40,10 @@ pub struct Wanted {
     found: Arc<Mutex<Option<Found>>>,
 }
 
+/// In an answer that is shown once, to whom it was given: nobody is shown it again for a while.
+#[derive(Clone, Copy)]
+pub struct ShownOnce;
+
 enum Found {
     Claimed(Claim),
     Answered(String),
@@ -154,7 +158,10 @@ async fn finish(app: &App, claim: &Claim, response: Response) -> Response {
         // Read piece by piece, and kept by nobody: what was done under the claim is done.
         return response;
     }
-    let done = if status.is_success() {
+    let done = if status.is_success() && response.extensions().get::<ShownOnce>().is_some() {
+        // What is kept is no answer, so it counts as lost at once.
+        (app.issuer().keep_answer(claim, "").await, response)
+    } else if status.is_success() {
         let (parts, body) = response.into_parts();
         let Ok(body) = to_bytes(body, usize::MAX).await else {
             return Problem::INTERNAL.into_response();

@@ -187,6 +187,7 @@ static ACCESS_REQUEST_COMPONENT: Component = Component {
         ("partner_name", Maybe(&Text)),
         ("user_id", Id("usr")),
         ("user_name", Maybe(&Text)),
+        ("api_key_id", OrNull(&Id("apk"))),
         ("client_id", Client),
         ("audience", Text),
         ("scope", Text),

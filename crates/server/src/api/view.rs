@@ -121,6 +121,7 @@ pub(crate) fn access_request(request: &AccessRequest, now: Ts) -> Value {
         "relationship_id": request.relationship,
         "partner_id": request.partner,
         "user_id": request.user,
+        "api_key_id": request.key,
         "client_id": request.client,
         "audience": request.audience,
         "scope": request.scope,
