@@ -303,7 +303,7 @@ fn request(now: Ts) -> BoxedStrategy<(Index, AccessRequest)> {
         scope(),
         prop_oneof![lately(), near(now)],
         answer,
-        any::<bool>(),
+        mostly(12, false, vec![true]),
     )
         .prop_map(move |(edge, purpose, scope, lapses_at, answer, is_by_key)| {
             let request = AccessRequest {
@@ -355,8 +355,8 @@ fn wish(now: Ts) -> BoxedStrategy<Wish> {
             let acr = select(ACRS).prop_map(|acr| Some(acr.to_owned()));
             if no.is_none() { acr.boxed() } else { Just(None).boxed() }
         }),
-        mostly(8, Some(0), vec![None, Some(30), Some(4000)]),
-        mostly(2, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
+        mostly(16, Some(0), vec![None, Some(30), Some(4000)]),
+        mostly(4, Some("home".to_owned()), vec![None, Some("corp".to_owned())]),
         mostly(4, Some("10.1.2.3"), vec![None, Some("192.0.2.9"), Some("2001:db8::1")]),
         maybe(28, key()),
     )
