@@ -94,7 +94,7 @@ pub const TABLES: &[Table] = &[
     table(
         "access_requests",
         "id relationship_id partner_id customer_id user_id client_id audience scope purpose_code purpose_ref \
-         asked_at# lapses_at# answered_at# answered_by given_scope given_until# ended_at#",
+         asked_at# lapses_at# answered_at# answered_by given_scope given_until# ended_at# api_key_id",
     ),
     table(
         "identity_providers",

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use procura_domain::{LoginRules, Registration, UserRole, acr::ACRS, login_policy::Standing};
-use procura_store::{Store, clients::Client, refresh::Family, sessions::Session, users::User};
-use procura_token::{Key, Seq, SessionId, Ts, UserId};
+use procura_domain::{
+    KeyBounds, LoginRules, Registration, UserRole, acr::ACRS, login_policy::Standing,
+};
+use procura_store::{
+    Store, api_keys::ApiKey, clients::Client, refresh::Family, sessions::Session, users::User,
+};
+use procura_token::{ApiKeyId, Key, Seq, SessionId, Ts, UserId};
 
 use super::{
     Empty, on_both,
@@ -105,6 +109,50 @@ on_both! {
                     assert_eq!(now.expires_at, end.min(session.expires_at));
                 }
             }
+        }
+    }
+}
+
+on_both! {
+    async fn a_key_ends_where_the_login_that_made_it_would_and_never_for_its_age(empty: &Empty) {
+        let store = empty.open().await;
+        let id = UserId::from_bits(1);
+        let mut tx = store.begin(NOW).await.unwrap();
+        tx.insert_tenant(&tenant(PARTNER)).await.unwrap();
+        tx.insert_tenant(&tenant(CUSTOMER)).await.unwrap();
+        tx.insert_user(&user(id, CUSTOMER)).await.unwrap();
+        tx.insert_client(&client("cli_app")).await.unwrap();
+        let mut keys = Vec::new();
+        for (number, maker) in (1..).zip(logins(id, 0).into_iter().step_by(12)) {
+            let session = SessionId::from_bits(number);
+            let key = ApiKey {
+                id: ApiKeyId::from_bits(number),
+                user: id,
+                tenant: CUSTOMER,
+                client: "cli_app".parse().unwrap(),
+                name: "nightly".to_owned(),
+                bounds: KeyBounds {
+                    permissions: "partner.billing.read".parse().unwrap(),
+                    tenants: None,
+                    networks: None,
+                },
+                session,
+                created_at: NOW.plus_secs(-2 * HOUR),
+                expires_at: NOW.plus_secs(HOUR),
+                ended_at: None,
+                last_used_at: None,
+            };
+            tx.insert_api_key(&key, &format!("{number}"), &maker).await.unwrap();
+            keys.push((session, maker));
+        }
+        tx.commit().await.unwrap();
+        for rules in rules() {
+            let mut tx = store.begin(NOW).await.unwrap();
+            let (ended, _) =
+                tx.end_sessions_against(CUSTOMER, Standing::Member, &rules).await.unwrap();
+            let lacks = |maker: &Session| rules.unmet_by(&maker.acr, &maker.idp).is_some();
+            let over = keys.iter().filter(|(_, maker)| lacks(maker)).map(|(session, _)| *session);
+            assert_eq!(ended.into_iter().collect::<BTreeSet<_>>(), over.collect(), "{rules:?}");
         }
     }
 }
