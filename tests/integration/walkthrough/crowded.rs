@@ -30,7 +30,7 @@ async fn questions_wait_for_each_other_and_whoever_waits_too_long_is_told_so_whi
     let ask = || pat.post("/api/explain", &question);
     let enter = || sam.exchange("acme-corp", "partner.support.tickets.list");
     // As many as this machine does not answer within a second.
-    for many in [250, 500, 1000, 2000, 4000] {
+    for many in [250, 500, 1000] {
         let (answers, entered) =
             join(join_all((0..many).map(|_| ask())), join_all((0..20).map(|_| enter()))).await;
         for answer in entered {
@@ -64,7 +64,7 @@ async fn a_flood_of_wrong_codes_takes_no_place_where_passwords_and_good_codes_wa
         Answer::of(request.send().await.expect("the server answers")).await
     };
     // Far more than could wait for a hash: each of them would be told that there is no place.
-    let flood = join_all((0..400).map(|n| {
+    let flood = join_all((0..200).map(|n| {
         let code = format!("1-{n:05}-22222-33333-44444");
         let blow = &blow;
         async move { blow(&code).await }
