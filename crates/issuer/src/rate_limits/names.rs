@@ -1,28 +1,30 @@
 //! What a partner calls a customer into which it was let: by id and by slug it is one, and has one budget. Nothing
 //! is remembered of names that led nowhere, so nothing can be read off it.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use procura_token::TenantId;
+use quick_cache::sync::Cache;
 
-/// So many are remembered; then all are learned anew.
+/// So many are remembered; those that nobody uses make room.
 const MOST: usize = 10_000;
 
 /// By partner and slug.
-#[derive(Debug, Default)]
-pub(super) struct Names(Mutex<HashMap<(TenantId, Box<str>), TenantId>>);
+pub(super) struct Names(Cache<(TenantId, Box<str>), TenantId>);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self(Cache::new(MOST))
+    }
+}
 
 impl Names {
     /// Remembers where a name has led; whether that is news.
     pub fn learn(&self, home: TenantId, name: &str, tenant: TenantId) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
+        let name = (home, name.into());
+        let is_news = self.0.get(&name) != Some(tenant);
+        if is_news {
+            self.0.insert(name, tenant);
         }
-        known.insert((home, name.into()), tenant) != Some(tenant)
+        is_news
     }
 
     /// The id behind a name, or the name.
@@ -30,9 +32,7 @@ impl Names {
         if name.parse::<TenantId>().is_ok() {
             return name.into();
         }
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name: Box<str> = name.into();
-        known.get(&(home, name.clone())).map_or(name, |id| id.to_string().into())
+        self.0.get(&(home, name.into())).map_or(name.into(), |id| id.to_string().into())
     }
 }
 
@@ -53,6 +53,6 @@ mod tests {
         for n in 0..MOST {
             names.learn(home, &n.to_string(), tenant);
         }
-        assert!(names.0.lock().unwrap().len() <= MOST);
+        assert!(names.0.len() <= MOST);
     }
 }
