@@ -158,11 +158,12 @@ impl Issuer {
         let demands =
             |standing: Standing| standing.demands(held.iter().map(AppliedPolicy::holding));
         let (of_members, of_admins) = (demands(Standing::Member), demands(Standing::Admin));
-        let mut applied = Vec::with_capacity(held.len());
-        for one in held {
-            let owner = self.0.store.find_tenant(one.owner).await?.ok_or(Error::Broken)?;
-            applied.push((one, owner.name));
-        }
+        let names = self.0.store.tenant_names(held.iter().map(|one| one.owner)).await?;
+        let with_owner = |one: AppliedPolicy| {
+            let name = names.get(&one.owner).cloned().ok_or(Error::Broken)?;
+            Ok((one, name))
+        };
+        let applied = held.into_iter().map(with_owner).collect::<Result<_>>()?;
         Ok(Holds { applied, of_members, of_admins })
     }
 

@@ -371,7 +371,7 @@ impl Store {
     }
 
     /// The names that these tenants have now.
-    pub(crate) async fn tenant_names(
+    pub async fn tenant_names(
         &self,
         ids: impl Iterator<Item = TenantId>,
     ) -> Result<HashMap<TenantId, String>> {
