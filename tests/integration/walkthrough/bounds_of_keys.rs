@@ -148,6 +148,31 @@ async fn a_key_ends_when_its_client_exchanges_no_more_and_the_log_says_whose_it_
 }
 
 #[tokio::test]
+async fn whatever_a_program_does_in_setting_a_customer_up_names_its_key() {
+    let house = House::start();
+    let (pat, root) = (house.log_in(PAT).await, house.log_in(ROOT).await);
+    let quotas = format!("/api/admin/tenants/{}/quotas", house.tenant("northwind"));
+    root.put(&quotas, &json!({ "users": 50 })).await.expect(200);
+    let policy = json!({ "name": "Long", "rules": { "password_min_length": 14 },
+                         "for_new_customers": true });
+    pat.post("/api/policies", &policy).await.expect(201);
+    let key = make(&pat, &wish(&house, &format!("{LIST} {PROVISION}"))).await;
+    let new = json!({ "name": "Zenith", "admin_email": "zoe@zenith.test" });
+    let by_key = house.api(&key.text, Method::POST, TENANTS, Some(&new)).await;
+    let other = json!({ "name": "Nadir", "admin_email": "ned@nadir.test" });
+    let by_login = pat.post(TENANTS, &other).await;
+    for (made, held) in [(by_key, json!(key.id)), (by_login, Value::Null)] {
+        let tenant = made.expect(201).string("id");
+        for action in ["tenant.provision", "quota.inherit", "policy.apply"] {
+            let log = format!("/api/audit-logs?tenantId={tenant}&action={action}");
+            let log = root.get(&log).await.expect(200).json();
+            assert_eq!(log.as_array().map(Vec::len), Some(1), "{action}: {log}");
+            assert_eq!(log[0]["details"]["api_key"], held, "{action}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_spends_a_budget_of_its_own_at_home() {
     let settings = [
         ("PROCURA__RATE_LIMITS__BURST_SECS", "60".to_owned()),
