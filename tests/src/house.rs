@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, Person, Postgres, RawAnswer, Redis, Visitor,
+    machine::Share,
     process::{Ended, Process, command, command_after, run},
     raw,
     scratch::Scratch,
@@ -94,6 +95,7 @@ pub struct House {
     listen: String,
     folder: Scratch,
     world: Arc<World>,
+    _share: Share,
 }
 
 /// What everybody who uses the house has to know.
@@ -170,6 +172,7 @@ impl House {
     }
 
     pub(crate) fn open(folder: Scratch, options: HouseOptions) -> Self {
+        let share = Share::of_the_machine();
         let port = if options.is_restarted { lasting_port() } else { 0 };
         let listen = format!("127.0.0.1:{port}");
         let process = start(&folder, &listen, &options, &["dev", "--demo"]);
@@ -179,7 +182,7 @@ impl House {
         let http = crate::person::http(&issuer, false);
         let url = issuer.clone();
         let world = Arc::new(World { issuer, url, demo, http });
-        Self { process: Some(process), options, listen, folder, world }
+        Self { process: Some(process), options, listen, folder, world, _share: share }
     }
 
     /// Starts one with what a file says instead of the demo world; `demo` tells how to use it.
@@ -188,13 +191,14 @@ impl House {
             options.database = Some(Postgres::shared().database());
         }
         let (folder, listen) = (Scratch::new(), "127.0.0.1:0".to_owned());
+        let share = Share::of_the_machine();
         let seed = seed.to_str().expect("a plain path");
         let process = start(&folder, &listen, &options, &["serve", "--seed", seed]);
         let issuer = process.url().to_owned();
         let http = crate::person::http(&issuer, false);
         let url = issuer.clone();
         let world = Arc::new(World { issuer, url, demo, http });
-        Self { process: Some(process), options, listen, folder, world }
+        Self { process: Some(process), options, listen, folder, world, _share: share }
     }
 
     /// `procura …` on the database and the folder of this house.
@@ -223,6 +227,7 @@ impl House {
         let mut options = self.options.clone();
         assert!(options.database.is_some(), "nodes share a Postgres database");
         options.environment.push(("PROCURA__SERVER__ISSUER", self.world.issuer.clone()));
+        let share = Share::of_the_machine();
         let port = if options.is_restarted { lasting_port() } else { 0 };
         let listen = format!("127.0.0.1:{port}");
         let process = start(&folder, &listen, &options, &["serve"]);
@@ -232,7 +237,7 @@ impl House {
             demo: self.world.demo.clone(),
             http: self.world.http.clone(),
         });
-        Self { process: Some(process), options, listen, folder, world }
+        Self { process: Some(process), options, listen, folder, world, _share: share }
     }
 
     /// Ends the server without a word (SIGKILL), as a power cut would.

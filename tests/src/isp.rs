@@ -87,8 +87,18 @@ impl Isp {
         self.http.request(method, format!("{}{path}", self.process.url())).bearer_auth(token)
     }
 
-    /// Reads with a token.
+    /// Reads with a token, and comes again for as long as it is told to: on a machine that stands still for
+    /// seconds, a lease ends before the next one is there.
     pub async fn get(&self, token: &str, path: &str) -> Answer {
+        eventually("the sample ISP can judge the token", async || {
+            let answer = self.get_once(token, path).await;
+            (answer.status != 503 || answer.header("retry-after").is_none()).then_some(answer)
+        })
+        .await
+    }
+
+    /// Reads with a token, whatever the answer is.
+    pub async fn get_once(&self, token: &str, path: &str) -> Answer {
         send(self.request(token, Method::GET, path)).await
     }
 

@@ -19,6 +19,7 @@ mod clock;
 mod eventually;
 mod house;
 mod isp;
+mod machine;
 mod page;
 mod person;
 mod postgres;
@@ -42,6 +43,7 @@ pub use house::{
     Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as, procura_in,
 };
 pub use isp::Isp;
+pub use machine::Alone;
 pub use page::{Form, form};
 pub use person::{EXCHANGE, HOME_SCOPE, Person, Visitor, exchange_form};
 pub use postgres::Postgres;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use procura_tests::{House, HouseOptions, Isp, Person, eventually, header, procura};
+use procura_tests::{Alone, House, HouseOptions, Isp, Person, eventually, header, procura};
 
 use super::{keys, listed, published, the};
 
@@ -67,6 +67,7 @@ async fn a_key_is_published_before_it_signs_and_after_it_has_signed() {
 
 #[tokio::test]
 async fn rotation_under_load_refuses_nobody() {
+    let _alone = Alone::on_the_machine();
     let (house, config) = quick_house();
     let isp = Isp::start(&house).await;
     there_is_a_next_key(&house).await;

@@ -27,9 +27,9 @@ async fn closes_and_comes_back(cuts: impl Fn(&Cable), mends: impl Fn(&Cable)) {
     let verifiers = answer.expect(200).json()["revoked"]["verifiers"].clone();
     assert_eq!(verifiers["confirmed"], verifiers["live"], "{verifiers}");
     near.get(&token, BILLING).await.expect(401);
-    far.get(&token, BILLING).await.expect(503);
+    far.get_once(&token, BILLING).await.expect(503);
     // Nobody has revoked this one; but cut off as it is, who knows?
-    far.get(&kept, BILLING).await.expect(503);
+    far.get_once(&kept, BILLING).await.expect(503);
     assert!(!far.is_ready().await);
     near.get(&kept, BILLING).await.expect(200);
     // The others go on.
@@ -39,7 +39,7 @@ async fn closes_and_comes_back(cuts: impl Fn(&Cable), mends: impl Fn(&Cable)) {
 
     mends(&cable);
     eventually("it hears what it missed", async || {
-        let answer = far.get(&token, BILLING).await;
+        let answer = far.get_once(&token, BILLING).await;
         assert_ne!(answer.status, 200, "accepted by a lease from before");
         (answer.status == 401).then_some(())
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use procura_tests::{Answer, Cable, House, Postgres, eventually};
+use procura_tests::{Alone, Answer, Cable, House, Postgres, eventually};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -23,6 +23,7 @@ async fn is_ready(house: &House) -> bool {
 
 /// While nothing comes through, every answer is "later" and comes in time; then the node goes on by itself.
 async fn survives(loses: impl Fn(&Cable), mends: impl Fn(&Cable)) {
+    let _alone = Alone::on_the_machine();
     let cable = Cable::to_database(&Postgres::shared().database());
     let house = on(cable.url().to_owned());
     let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);

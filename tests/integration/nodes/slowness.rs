@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use procura_tests::{Answer, Cable, Postgres, eventually};
+use procura_tests::{Alone, Answer, Cable, Postgres, eventually};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -21,6 +21,7 @@ async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
 
 #[tokio::test]
 async fn a_request_of_many_statements_waits_no_longer_than_one_of_few() {
+    let _alone = Alone::on_the_machine();
     let cable = Cable::to_database(&Postgres::shared().database());
     let house = on(cable.url().to_owned());
     let (pat, ada, visitor) = (house.log_in(PAT).await, house.log_in(ADA).await, house.visitor());

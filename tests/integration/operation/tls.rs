@@ -11,7 +11,9 @@ use std::{
 };
 
 use procura_outbound::{Error, Outbound, Settings};
-use procura_tests::{Authority, House, HouseOptions, KeyKind, Scratch, eventually, form, procura};
+use procura_tests::{
+    Alone, Authority, House, HouseOptions, KeyKind, Scratch, eventually, form, procura,
+};
 use reqwest::{
     Certificate, Client,
     header::{COOKIE, ORIGIN, SET_COOKIE},
@@ -194,6 +196,7 @@ async fn what_the_server_calls_itself_is_trusted_where_the_configuration_says_so
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_replaced_under_load_and_nobody_notices() {
+    let _alone = Alone::on_the_machine();
     let place = Place::with(KeyKind::Ec);
     assert_eq!(place.shown(), "first");
     let (is_over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

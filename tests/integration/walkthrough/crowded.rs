@@ -1,7 +1,7 @@
 //! Many at once: who asks a lot waits or is sent away, and nobody else notices.
 
 use futures_util::future::{join, join_all};
-use procura_tests::{Answer, House, HouseOptions};
+use procura_tests::{Alone, Answer, House, HouseOptions};
 use serde_json::json;
 
 use super::{ADA, PAT, READ_BILLING, ROOT, SAM};
@@ -19,6 +19,7 @@ fn patient() -> House {
 #[tokio::test]
 async fn questions_wait_for_each_other_and_whoever_waits_too_long_is_told_so_while_exchanges_go_on()
 {
+    let _alone = Alone::on_the_machine();
     let house = patient();
     let (pat, sam) = (house.log_in(PAT).await, house.log_in(SAM).await);
     let question = json!({
@@ -53,6 +54,7 @@ async fn questions_wait_for_each_other_and_whoever_waits_too_long_is_told_so_whi
 
 #[tokio::test]
 async fn a_flood_of_wrong_codes_takes_no_place_where_passwords_and_good_codes_wait() {
+    let _alone = Alone::on_the_machine();
     let house = patient();
     let ada = house.log_in(ADA).await;
     let codes = ada.step("/api/tenants/break-glass-codes").await.expect(201).json();

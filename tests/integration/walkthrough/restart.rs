@@ -53,14 +53,14 @@ async fn without_the_server_a_resource_server_closes_and_comes_back_by_itself() 
     house.stop();
     // For the rest of its lease it may go on; then it cannot know, and says so.
     eventually("the resource server closes", async || {
-        let answer = isp.get(&token, BILLING).await;
+        let answer = isp.get_once(&token, BILLING).await;
         assert!(matches!(answer.status, 200 | 503), "{answer:?}");
         (answer.status == 503).then_some(())
     })
     .await;
     house.start_again();
     eventually("the resource server opens again", async || {
-        let answer = isp.get(&token, BILLING).await;
+        let answer = isp.get_once(&token, BILLING).await;
         assert!(matches!(answer.status, 200 | 503), "{answer:?}");
         (answer.status == 200).then_some(())
     })
