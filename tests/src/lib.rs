@@ -38,7 +38,7 @@ pub use authority::{Authority, KeyKind};
 pub use browser::{Seen, browse, browse_with_scripts};
 pub use cable::Cable;
 pub use clock::MovedClock;
-pub use eventually::eventually;
+pub use eventually::{eventually, in_time};
 pub use house::{
     Demo, DemoClient, House, HouseOptions, lasting_port, procura, procura_as, procura_in,
 };

@@ -1,21 +1,10 @@
 //! A network that loses everything between a node and Postgres, and tells nobody.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
-use procura_tests::{Alone, Answer, Cable, House, Postgres, eventually};
+use procura_tests::{Alone, Cable, House, Postgres, eventually, in_time};
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::{ADA, PAT, READ_BILLING, on};
-
-/// Three seconds, and one for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-/// The answer, which comes in time.
-async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
-    timeout(PATIENCE, answer).await.expect("an answer within three seconds")
-}
 
 async fn is_ready(house: &House) -> bool {
     in_time(house.visitor().visit("/readyz")).await.status == 200

@@ -2,22 +2,14 @@
 
 use std::time::Duration;
 
-use procura_tests::{Alone, Answer, Cable, Postgres, eventually};
+use procura_tests::{Alone, Cable, Postgres, eventually, in_time};
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::{ADA, PAT, READ_BILLING, on};
 
-/// Three seconds, and one for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// A round trip takes twice as long.
 const DELAY: Duration = Duration::from_millis(300);
 const ACCESS: &str = "/api/tenants/partner-access";
-
-/// The answer, which comes in time.
-async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
-    timeout(PATIENCE, answer).await.expect("an answer within three seconds")
-}
 
 #[tokio::test]
 async fn a_request_of_many_statements_waits_no_longer_than_one_of_few() {

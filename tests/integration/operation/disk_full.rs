@@ -1,16 +1,13 @@
 //! A disk on which nothing more can be written, for a server whose database is a file.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use procura_tests::{House, HouseOptions, claims, eventually, procura};
+use procura_tests::{House, HouseOptions, claims, eventually, in_time, procura};
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::{ADA, HEALTH, PAT, ROOT, get};
 
 const SWITCH: &str = "/api/tenants/partner-access";
-/// Three seconds, and one for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 #[tokio::test]
 async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_that_was_is_lost() {
@@ -28,7 +25,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_that_was_is_lost() {
         if seen.len() == 10 {
             house.limit_files(0);
         }
-        let answer = timeout(PATIENCE, pat.exchange("acme-corp", "")).await.expect("in time");
+        let answer = in_time(pat.exchange("acme-corp", "")).await;
         if answer.status != 200 {
             return Some(answer);
         }
@@ -39,10 +36,10 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_that_was_is_lost() {
     answer.oauth_error(503, "temporarily_unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
     for _ in 0..20 {
-        let answer = timeout(PATIENCE, pat.exchange("acme-corp", "")).await.expect("in time");
+        let answer = in_time(pat.exchange("acme-corp", "")).await;
         answer.oauth_error(503, "temporarily_unavailable");
     }
-    let off = timeout(PATIENCE, ada.put(SWITCH, &json!({ "mode": "off" }))).await.expect("in time");
+    let off = in_time(ada.put(SWITCH, &json!({ "mode": "off" }))).await;
     off.problem(503, "unavailable");
     let visitor = house.visitor();
     visitor.visit(visitor.start().0.as_str()).await.expect(503);

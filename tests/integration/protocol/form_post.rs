@@ -1,9 +1,7 @@
 //! OAuth 2.0 Form Post Response Mode 1.0.
 
-use std::time::Duration;
-
 use axum::{Router, extract::State, http::HeaderMap, response::Html, routing::post};
-use procura_tests::{browse_with_scripts, form};
+use procura_tests::{browse_with_scripts, form, in_time};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -86,8 +84,7 @@ async fn a_real_browser_posts_the_answer_under_our_own_policy() {
     let url = request(&house, &[POSTED, ("prompt", "none"), ("redirect_uri", &uri)]);
     let seen = tokio::task::spawn_blocking(move || browse_with_scripts(url.as_str())).await;
     let Some(seen) = seen.unwrap() else { return };
-    let arrived = tokio::time::timeout(Duration::from_secs(5), posted.recv()).await;
-    let (kind, fields) = arrived.unwrap_or_else(|_| panic!("{} {}", seen.dom, seen.log)).unwrap();
+    let (kind, fields) = in_time(posted.recv()).await.unwrap();
     assert_eq!(kind.as_deref(), Some("application/x-www-form-urlencoded"));
     let wanted = [("error", "login_required"), ("state", "some state"), ("iss", house.issuer())];
     assert_eq!(fields, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use procura_domain::Profile;
-use procura_tests::{ASSERTION, House};
+use procura_tests::{ASSERTION, House, in_time};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,9 +11,6 @@ use tokio::{
 };
 
 use super::{at, credentials, http, patient_house, send};
-
-/// As for every answer: three seconds, and one for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 const OPEN_ROUTES: &[&str] = &[
     "/oauth2/token",
@@ -64,8 +61,7 @@ async fn what_is_large_to_read_is_refused_and_nobody_waits_for_it() {
     for (kind, body) in bodies() {
         for route in OPEN_ROUTES {
             let request = http().post(at(&house, route)).header("content-type", kind);
-            let answer = timeout(PATIENCE, request.body(body.clone()).send()).await;
-            let answer = answer.unwrap_or_else(|_| panic!("{route} takes too long"));
+            let answer = in_time(request.body(body.clone()).send()).await;
             // Where the rest is not read the connection may be gone before the answer is.
             if let Ok(answer) = answer {
                 let status = answer.status();
@@ -101,7 +97,7 @@ async fn a_body_without_an_end_is_not_read_to_the_end() {
                 }
             }
         };
-        timeout(PATIENCE, pour).await.unwrap_or_else(|_| panic!("{route} reads on and on"));
+        in_time(pour).await;
         assert!(sent < 16 * 1024 * 1024, "{route} took {sent} bytes");
     }
     house.token(&[("grant_type", "client_credentials")]).await.expect(200);

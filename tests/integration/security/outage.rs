@@ -1,20 +1,10 @@
 //! A revocation that was acknowledged has happened; one that could not happen is not acknowledged (S46).
 
-use std::time::Duration;
-
-use procura_tests::{Answer, Cable, House, HouseOptions, Postgres, Redis, eventually};
+use procura_tests::{Cable, House, HouseOptions, Postgres, Redis, eventually, in_time};
 use reqwest::Method;
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::{ADA, PAT, READ_BILLING, credentials, is_good_at_home};
-
-/// Three seconds, and one for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
-    timeout(PATIENCE, answer).await.expect("an answer within three seconds")
-}
 
 fn on(database: &str, environment: Vec<(&'static str, String)>) -> House {
     House::start_with(HouseOptions {
