@@ -14,6 +14,7 @@ mod break_glass;
 mod crowded;
 mod customer_control;
 mod dates;
+mod enforced;
 mod explain;
 mod foreseen;
 mod idempotency;
