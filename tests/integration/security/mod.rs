@@ -16,6 +16,7 @@ mod sessions;
 mod sources;
 mod step_up;
 mod tenants;
+mod words;
 
 use procura_tests::{Answer, House, HouseOptions};
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
