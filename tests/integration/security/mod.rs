@@ -2,6 +2,7 @@
 //! like this one, tried here, each beside what an honest caller does.
 
 mod algorithms;
+mod bodies;
 mod cases;
 mod ends;
 mod hosts;
