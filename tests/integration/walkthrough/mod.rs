@@ -14,6 +14,7 @@ mod break_glass;
 mod crowded;
 mod customer_control;
 mod dates;
+mod ends_of_keys;
 mod enforced;
 mod explain;
 mod foreseen;
