@@ -18,14 +18,16 @@ pub const PREFIX: &str = "pk_";
 /// The longest life, and the usual one. In days.
 pub const MAX_DAYS: i64 = 90;
 /// A person has at most so many live ones.
-pub const MAX_LIVE: usize = 20;
+pub const MAX_LIVE: i64 = 20;
+/// And at most so many that are over and still listed.
+pub const MAX_OVER: i64 = 200;
 /// A login is not older than this when it makes a key. In seconds.
 pub const FRESH_LOGIN_SECS: i64 = 300;
 /// What a key can permit at home. Each is held by its name alone: patterns are for what is in customers'
 /// tenants.
 pub const AT_HOME: &[&str] = &[LIST_TENANTS, SWITCH_CONTEXT, PROVISION_TENANTS];
 /// The most members of any list of a key.
-const MAX_MEMBERS: usize = 200;
+pub const MAX_MEMBERS: usize = 200;
 
 /// By which key somebody comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,20 @@ impl KeyBounds {
     #[must_use]
     pub fn admit(&self, ip: Option<IpAddr>) -> bool {
         is_from(self.networks.as_deref(), ip)
+    }
+
+    /// The same bounds, each member once and in order.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        if let Some(tenants) = &mut self.tenants {
+            tenants.sort_unstable();
+            tenants.dedup();
+        }
+        if let Some(networks) = &mut self.networks {
+            networks.sort_unstable();
+            networks.dedup();
+        }
+        self
     }
 
     /// The first member that somebody with these roles, and a home token of this scope, cannot make a key
@@ -246,6 +262,24 @@ mod tests {
         assert!(bounds("* partner.* partner.tenants.*").at_home().is_empty());
         let named = bounds("* partner.tenants.list").at_home();
         assert_eq!(named.to_string(), LIST_TENANTS);
+    }
+
+    #[test]
+    fn what_a_key_is_bound_to_stands_in_it_once_and_in_order() {
+        let tenant = TenantId::from_bits;
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let held = KeyBounds {
+            tenants: Some(vec![tenant(3), tenant(1), tenant(3)]),
+            networks: Some(networks(&["192.0.2.0/24", "10.0.0.0/8", "192.0.2.0/24"])),
+            ..bounds("b.read a.read b.read")
+        };
+        let once = KeyBounds {
+            tenants: Some(vec![tenant(1), tenant(3)]),
+            networks: Some(networks(&["10.0.0.0/8", "192.0.2.0/24"])),
+            ..bounds("a.read b.read")
+        };
+        assert_eq!(held.in_order(), once);
+        assert_eq!(bounds("*").in_order(), bounds("*"), "no list is no empty one");
     }
 
     #[test]

@@ -217,11 +217,18 @@ impl Caller {
 
     /// May make keys for the own programs. No key makes another one.
     pub fn make_key(&self) -> Result<Permit, Denied> {
-        let has_role = self.roles.iter().any(|role| role.is_partner_role() && self.is(*role));
-        if has_role && self.key.is_none() {
+        if self.is_for_own_keys() {
             return Ok(Self::permit(Side::Partner, self.tenant));
         }
         Err(Denied::Forbidden)
+    }
+
+    /// Whether the person acts as a partner here, and so looks after all the own keys. By any other token those of
+    /// its client are seen and ended.
+    #[must_use]
+    pub fn is_for_own_keys(&self) -> bool {
+        let has_role = self.roles.iter().any(|role| role.is_partner_role() && self.is(*role));
+        has_role && self.key.is_none()
     }
 
     /// May see, and end, all keys of the tenant's people. Whoever may not may still end the own ones.

@@ -4,9 +4,14 @@
 use ipnet::IpNet;
 use procura_domain::{
     ByKey, Caller, KeyBounds, Permissions, TenantStatus, UserRole,
-    api_key::{self, FRESH_LOGIN_SECS, MAX_DAYS, MAX_LIVE},
+    api_key::{self, FRESH_LOGIN_SECS, MAX_DAYS, MAX_LIVE, MAX_MEMBERS, MAX_OVER},
 };
-use procura_store::{Tx, api_keys::ApiKey, clients::Client, users::UserStatus};
+use procura_store::{
+    Tx,
+    api_keys::{ApiKey, Place, Which},
+    clients::Client,
+    users::UserStatus,
+};
 use procura_token::{ApiKeyId, ClientId, Key, SessionId, TenantId, Ts, UserId, crypto};
 use serde_json::json;
 
@@ -67,11 +72,13 @@ impl Issuer {
         if let Some(fault) = bounds.fault(&roles, &call.caller.scope) {
             return Err(Error::Invalid(fault));
         }
+        let bounds = bounds.in_order();
         let key = ApiKey {
             id: ApiKeyId::from_bits(self.0.environment.id_bits()?),
             user: call.caller.user,
             tenant: permit.tenant(),
             client: new.client,
+            made_through: Some(call.caller.client.clone()),
             name: new.name,
             bounds,
             session: SessionId::from_bits(self.0.environment.id_bits()?),
@@ -92,9 +99,13 @@ impl Issuer {
         if !client.as_ref().is_some_and(is_fit) {
             return Err(Error::Invalid("client_id"));
         }
-        let held = tx.count_api_keys(key.user).await?;
-        if usize::try_from(held).unwrap_or(usize::MAX) >= MAX_LIVE {
+        let (live, over) = tx.count_api_keys(key.user).await?;
+        if live >= MAX_LIVE {
             return Err(Error::WrongState("too_many_keys"));
+        }
+        // Else whoever makes and ends keys by turns fills the list, for whoever is to look after it too.
+        if over >= MAX_OVER {
+            return Err(Error::WrongState("too_many_ended_keys"));
         }
         let behind = tx.find_session(call.caller.session).await?;
         let behind = behind.filter(|s| s.is_live(tx.now())).ok_or(Error::Unauthenticated)?;
@@ -111,6 +122,9 @@ impl Issuer {
         names: Option<Vec<String>>,
     ) -> Result<Option<Vec<TenantId>>> {
         let Some(names) = names else { return Ok(None) };
+        if names.len() > MAX_MEMBERS {
+            return Err(Error::Invalid("tenants"));
+        }
         let managed = self.0.store.list_managed(home).await?;
         let find = |name: &String| {
             let id: Option<TenantId> = name.parse().ok();
@@ -120,34 +134,28 @@ impl Issuer {
         names.iter().map(find).collect::<Result<_>>().map(Some)
     }
 
-    /// Keys of a tenant's people, or all; without a caller, whichever are asked for. Whoever administers no
-    /// keys sees the own ones. What is over is listed for a month more.
+    /// A page of the keys of a tenant's people, or of all; without a caller, of whichever are asked for. Whoever
+    /// administers no keys sees the own ones, and by a token without a partner's role those of its client.
+    /// What is over is listed for a month more, behind what is live.
     pub async fn list_api_keys(
         &self,
         caller: Option<&Caller>,
         tenant: Option<TenantId>,
+        page: (Option<Place>, i64),
     ) -> Result<Vec<ApiKey>> {
-        let Some(caller) = caller else { return self.keys_of(tenant).await };
-        if caller.is(UserRole::SuperAdmin) {
-            return self.keys_of(tenant).await;
+        let mut which = Which { tenant, ..Which::default() };
+        if let Some(caller) = caller.filter(|caller| !caller.is(UserRole::SuperAdmin)) {
+            let tenant = tenant.unwrap_or(caller.tenant);
+            which.tenant = Some(tenant);
+            if caller.administer_keys(tenant).is_err() {
+                if tenant != caller.tenant {
+                    return Err(Error::NotFound);
+                }
+                which.user = Some(caller.user);
+                which.client = (!caller.is_for_own_keys()).then(|| caller.client.clone());
+            }
         }
-        let tenant = tenant.unwrap_or(caller.tenant);
-        if caller.administer_keys(tenant).is_ok() {
-            return self.keys_of(Some(tenant)).await;
-        }
-        if tenant != caller.tenant {
-            return Err(Error::NotFound);
-        }
-        let mut keys = self.keys_of(Some(tenant)).await?;
-        keys.retain(|key| key.user == caller.user);
-        Ok(keys)
-    }
-
-    async fn keys_of(&self, tenant: Option<TenantId>) -> Result<Vec<ApiKey>> {
-        Ok(match tenant {
-            Some(tenant) => self.0.store.list_api_keys(tenant).await?,
-            None => self.0.store.list_all_api_keys().await?,
-        })
+        Ok(self.0.store.list_api_keys(&which, page, self.0.environment.now()).await?)
     }
 
     /// Ends a key with everything that runs from it.
@@ -155,7 +163,7 @@ impl Issuer {
         let mut tx = self.begin_by(hand).await?;
         let key = tx.find_api_key(id).await?.ok_or(Error::NotFound)?;
         if let Some(caller) = hand.caller()
-            && caller.user != key.user
+            && !is_known_to(&key, caller)
         {
             caller.administer_keys(key.tenant)?;
         }
@@ -262,19 +270,26 @@ pub(crate) fn by_key(key: &ApiKey) -> ByKey {
     ByKey { id: key.id, bounds: key.bounds.clone() }
 }
 
+/// Whether somebody is told of a key as of an own one. A person lets each client see what that has to do with,
+/// and one by which the person acts as a partner all.
+fn is_known_to(key: &ApiKey, caller: &Caller) -> bool {
+    let is_of = key.client == caller.client || key.made_through.as_ref() == Some(&caller.client);
+    caller.user == key.user && (is_of || caller.is_for_own_keys())
+}
+
 /// Whether keys can be for a client. A public one proves nothing: whoever found a key would need no more.
 pub(crate) fn is_for_keys(client: &Client) -> bool {
     client.is_confidential() && client.grant_types.contains(GRANT)
 }
 
-/// Ends the keys for a client with what runs from them; answers how many delegations that were, `None` where
-/// there was no key.
-pub(crate) async fn end_keys_for(
+/// Ends the keys for a client, and those made through it, with what runs from them; answers how many
+/// delegations that were.
+pub(crate) async fn end_keys_of(
     tx: &mut Tx,
     client: &ClientId,
     cause: &'static str,
-) -> Result<Option<u64>> {
-    let sessions = tx.end_api_keys_for(client).await?;
+) -> Result<u64> {
+    let sessions = tx.end_api_keys_of(client).await?;
     end_of_keys(tx, sessions, cause).await
 }
 
@@ -283,21 +298,16 @@ pub(crate) async fn end_keys_between(
     tx: &mut Tx,
     (user, client): (UserId, &ClientId),
     cause: &'static str,
-) -> Result<Option<u64>> {
+) -> Result<u64> {
     let sessions = tx.end_api_keys_between(user, client).await?;
     end_of_keys(tx, sessions, cause).await
 }
 
-async fn end_of_keys(
-    tx: &mut Tx,
-    sessions: Vec<SessionId>,
-    cause: &'static str,
-) -> Result<Option<u64>> {
-    let mut ended = None;
+async fn end_of_keys(tx: &mut Tx, sessions: Vec<SessionId>, cause: &'static str) -> Result<u64> {
+    let mut ended = 0;
     for session in sessions {
-        let delegations = tx.end_delegations_of_session(session).await?;
+        ended += tx.end_delegations_of_session(session).await?;
         tx.revoke(&Key::Session(session), cause);
-        ended = Some(ended.unwrap_or(0) + delegations);
     }
     Ok(ended)
 }

@@ -14,8 +14,9 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 28] = [
+const RESERVED: [&str; 31] = [
     "access_request.",
+    "api_key.",
     "audit.",
     "authorization.",
     "backup.",
@@ -34,8 +35,10 @@ const RESERVED: [&str; 28] = [
     "key.",
     "limits.",
     "login",
+    "logout",
     "partner_access.",
     "policy.",
+    "quota.",
     "relationship.",
     "resource_server.",
     "strangers.",

@@ -28,7 +28,7 @@ impl Issuer {
     }
 
     /// Takes back what the caller agreed to give this client: its refresh tokens end, the person's
-    /// keys for it too, its tokens for this person die, and what was exchanged through it.
+    /// keys for it or made through it too, its tokens for this person die, and what was exchanged through it.
     pub async fn withdraw_consent(&self, call: &Call, client: &ClientId) -> Result<Revoked> {
         let caller = &call.caller;
         if !may_know(caller, client) {
@@ -43,9 +43,8 @@ impl Issuer {
         tx.end_families_between(caller.user, client).await?;
         let tokens = tx.list_home_tokens_between(caller.user, client).await?;
         revoke_home_tokens(&mut tx, tokens, WITHDRAWN).await?;
-        let keys = end_keys_between(&mut tx, (caller.user, client), WITHDRAWN).await?;
+        let mut ended = end_keys_between(&mut tx, (caller.user, client), WITHDRAWN).await?;
         let delegations = tx.end_delegations_between(caller.user, client).await?;
-        let mut ended = keys.unwrap_or(0);
         for delegation in delegations {
             tx.revoke(&Key::Delegation(delegation), WITHDRAWN);
             ended += 1;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error, Issuer, Result,
     hand::{Hand, Subject, difference},
+    last_admin::has_admin,
     login::IDP_LOCAL,
     revoke::Revoked,
 };
@@ -333,11 +334,10 @@ pub(crate) const fn is_alone(provider: &Provider) -> bool {
     provider.settings.is_enabled && provider.settings.replaces_passwords
 }
 
-/// A provider that takes the place of passwords must let an admin of the tenant in.
+/// Where a provider takes the place of passwords, an admin of the tenant must come in, by what its policies
+/// demand as well.
 async fn reachable(tx: &mut Tx, provider: &Provider) -> Result<()> {
-    let is_open = !is_alone(provider)
-        || provider.settings.links_by_email
-        || tx.count_linked_admins(provider.id).await? > 0;
+    let is_open = !is_alone(provider) || has_admin(tx, provider.tenant, None).await?;
     if is_open { Ok(()) } else { Err(Error::WrongState("no_linked_admin")) }
 }
 

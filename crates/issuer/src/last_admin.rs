@@ -3,7 +3,7 @@
 
 use procura_domain::{LoginRules, UserRole};
 use procura_store::{Tx, identity_providers::Provider, policies::demands, users::User};
-use procura_token::{ProviderId, UserId};
+use procura_token::{ProviderId, TenantId, UserId};
 
 use crate::{
     Error, Result,
@@ -13,7 +13,9 @@ use crate::{
 
 /// Whether this person can be shut out, and others are left who can do as much.
 pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
-    if user.roles.contains(&UserRole::TenantAdmin) && !has_another_admin(tx, user).await? {
+    if user.roles.contains(&UserRole::TenantAdmin)
+        && !has_admin(tx, user.tenant, Some(user.id)).await?
+    {
         return Err(Error::WrongState("last_tenant_admin"));
     }
     if user.roles.contains(&UserRole::SuperAdmin) && !tx.has_another_operator(user.id).await? {
@@ -22,17 +24,22 @@ pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
     Ok(())
 }
 
-async fn has_another_admin(tx: &mut Tx, user: &User) -> Result<bool> {
-    let others = tx.list_other_admins(user.tenant, user.id).await?;
-    if others.is_empty() {
+/// Whether an admin of a tenant can log in, besides this one.
+pub(crate) async fn has_admin(
+    tx: &mut Tx,
+    tenant: TenantId,
+    besides: Option<UserId>,
+) -> Result<bool> {
+    let admins = tx.list_admins(tenant, besides).await?;
+    if admins.is_empty() {
         return Ok(false);
     }
-    let providers = tx.list_providers(user.tenant).await?;
-    let links = tx.list_links_of_admins(user.tenant).await?;
-    let applied = tx.list_applied(user.tenant).await?;
-    Ok(others.iter().any(|other| {
-        let rules = demands(&applied, &other.roles);
-        can_log_in((other, &rules), &providers, &links)
+    let providers = tx.list_providers(tenant).await?;
+    let links = tx.list_links_of_admins(tenant).await?;
+    let applied = tx.list_applied(tenant).await?;
+    Ok(admins.iter().any(|admin| {
+        let rules = demands(&applied, &admin.roles);
+        can_log_in((admin, &rules), &providers, &links)
     }))
 }
 

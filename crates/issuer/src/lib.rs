@@ -20,6 +20,7 @@ pub mod demo;
 pub mod details;
 pub mod device;
 pub mod dpop;
+mod enforced;
 pub mod environment;
 mod error;
 pub mod evidence;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Call, Error, Issuer, Result,
+    enforced::Ended,
     exchange::GRANT,
     explain::Question,
     hand::{Hand, Subject, difference},
@@ -205,12 +206,14 @@ impl Issuer {
         tx.put_applied(&policy).await?;
         let ended = enforce(&mut tx, tenant, Some(&held_before), action).await?;
         self.note_applied(&mut tx, Hand::Person(call), (action, edge), &policy)?;
+        self.note_enforced(&mut tx, (tenant, Some(id)), Some(&call.via.request_id), ended)?;
         if edge.is_some() {
             // Who was logged in there, and what ran from it, is the customer's business: nor is it told by a
             // wait for the verifiers.
             tx.commit().await?;
             return Ok(Applied { policy, revoked: None });
         }
+        let ended = ended.map(|ended| ended.delegations);
         let revoked = self.commit_change(tx, ended, Hand::Person(call)).await?;
         Ok(Applied { policy, revoked })
     }
@@ -417,17 +420,16 @@ fn find_room(held: &[AppliedPolicy], one: &AppliedPolicy) -> Result<()> {
     Ok(())
 }
 
-/// Ends the logins that lack what is demanded now; answers how many delegations that ended, where it ended a
-/// login. Of whom no more is demanded than by what held before, nothing ends: else an application that
+/// Ends the logins that lack what is demanded now; answers what that ended, where it ended a login. Of whom no more is demanded than by what held before, nothing ends: else an application that
 /// changes nothing could be repeated against logins.
 pub(crate) async fn enforce(
     tx: &mut Tx,
     tenant: TenantId,
     before: Option<&[AppliedPolicy]>,
     cause: &'static str,
-) -> Result<Option<u64>> {
+) -> Result<Option<Ended>> {
     let held = tx.list_applied(tenant).await?;
-    let mut ended = None;
+    let mut ended: Option<Ended> = None;
     for standing in Standing::ALL {
         let demands = |held: &[AppliedPolicy]| {
             // Which password can be set says nothing of a login.
@@ -443,7 +445,7 @@ pub(crate) async fn enforce(
             tx.revoke(&Key::Session(*session), cause);
         }
         if !sessions.is_empty() {
-            ended = Some(ended.unwrap_or(0_u64).saturating_add(delegations));
+            ended.get_or_insert_default().add(sessions.len(), delegations);
         }
     }
     Ok(ended)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Issuer, Result,
-    api_keys::{end_keys_for, is_for_keys},
+    api_keys::end_keys_of,
     clients::secret_hash,
     hand::{Hand, Subject, difference, permit_clients},
     revoke::Revoked,
@@ -176,17 +176,11 @@ impl Issuer {
         let about = Subject::client(client.tenant, &client.id);
         let details = difference(&shown(&was)?, &shown(&settings)?);
         tx.audit(self.entry_by(hand, "client.update", about, details)?);
-        // Keys were made for a client that proves itself, and exchanges them.
-        let keys = if is_for_keys(&client) {
-            None
-        } else {
-            end_keys_for(tx, &client.id, "client.update").await?
-        };
         if !settings.is_narrower_than(&was) {
-            return Ok((client, keys));
+            return Ok((client, None));
         }
         let ended = end_what_it_holds(tx, &client.id, "client.update").await?;
-        Ok((client, Some(ended + keys.unwrap_or(0))))
+        Ok((client, Some(ended)))
     }
 
     /// Stops a client: nothing more is issued to it, and what it holds is dead. What the operator stops,
@@ -202,8 +196,7 @@ impl Issuer {
         no_resource_server(&mut tx, &permit, id).await?;
         let is_by_operator = permit.side() == Side::Operator || client.is_stopped_by_operator;
         tx.update_client_status(id, false, is_by_operator).await?;
-        let keys = end_keys_for(&mut tx, id, "client.disable").await?;
-        let ended = end_what_it_holds(&mut tx, id, "client.disable").await? + keys.unwrap_or(0);
+        let ended = end_what_it_holds(&mut tx, id, "client.disable").await?;
         let about = Subject::client(client.tenant, id);
         tx.audit(self.entry_by(hand, "client.disable", about, Map::new())?);
         let revoked = self.commit_revocation(tx, ended, hand.confirm()).await?;
@@ -259,8 +252,7 @@ impl Issuer {
         if tx.find_resource_server(&client.id).await?.is_some() {
             return Err(Error::WrongState("resource_server"));
         }
-        let keys = end_keys_for(tx, &client.id, "client.delete").await?;
-        let ended = end_what_it_holds(tx, &client.id, "client.delete").await? + keys.unwrap_or(0);
+        let ended = end_what_it_holds(tx, &client.id, "client.delete").await?;
         tx.delete_client(&client.id).await?;
         let about = Subject::client(client.tenant, &client.id);
         let details = difference(&shown(&client.settings())?, &Value::Object(Map::new()));
@@ -357,7 +349,9 @@ pub(crate) async fn end_what_it_holds(
     id: &ClientId,
     cause: &'static str,
 ) -> Result<u64> {
-    let mut ended = tx.end_delegations_by(id).await?;
+    // Keys were made for a client that proves itself and exchanges them, or with what another had then.
+    let mut ended = end_keys_of(tx, id, cause).await?;
+    ended += tx.end_delegations_by(id).await?;
     // What others made of its tokens bears their name and not this client's.
     for delegation in tx.end_delegations_from(id).await? {
         tx.revoke(&Key::Delegation(delegation), cause);

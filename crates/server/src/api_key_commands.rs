@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use procura_issuer::{Issuer, hand::Hand};
 use procura_store::api_keys::ApiKey;
-use procura_token::ApiKeyId;
+use procura_token::{ApiKeyId, TenantId};
 use serde_json::Value;
 
 use crate::{
-    api::api_keys,
+    api::{api_keys, paging::MOST},
     client_commands::{Output, refused, tenant},
     database,
     failure::Failure,
@@ -63,7 +63,7 @@ async fn carry_out(issuer: &Issuer, command: &Command, json: bool) -> Result<(),
                 None => None,
             };
             let failed = refused("the keys cannot be read".to_owned());
-            let keys = issuer.list_api_keys(None, of).await.map_err(failed)?;
+            let keys = all(issuer, of).await.map_err(failed)?;
             if json {
                 let shown: Vec<_> = keys.iter().map(|key| api_keys::shown(key, now)).collect();
                 println!("{}", Value::Array(shown));
@@ -86,6 +86,21 @@ async fn carry_out(issuer: &Issuer, command: &Command, json: bool) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Page by page to the end.
+async fn all(issuer: &Issuer, of: Option<TenantId>) -> procura_issuer::Result<Vec<ApiKey>> {
+    let mut keys: Vec<ApiKey> = Vec::new();
+    loop {
+        let now = issuer.environment().now();
+        let after = keys.last().map(|last| last.place(now));
+        let page = issuer.list_api_keys(None, of, (after, MOST)).await?;
+        let is_full = i64::try_from(page.len()).is_ok_and(|count| count >= MOST);
+        keys.extend(page);
+        if !is_full {
+            return Ok(keys);
+        }
+    }
 }
 
 fn print(key: &ApiKey, is_live: bool) {

@@ -1,6 +1,8 @@
 //! Keys of partners' people. Each has a session of its own, which begins and ends with it and is nobody's
 //! login: whatever ends sessions ends keys, and what runs from a key hangs on its session.
 
+use std::fmt::{self, Write as _};
+
 use procura_domain::KeyBounds;
 use procura_token::{ApiKeyId, ClientId, SessionId, TenantId, Ts, UserId};
 
@@ -8,7 +10,7 @@ use crate::{
     Result, Store, Tx,
     row::{Columns, json},
     sessions::Session,
-    sql::{Row, query},
+    sql::{Query, Row, Value, query},
 };
 
 /// So long after its end a key is still listed, in seconds.
@@ -27,6 +29,8 @@ pub struct ApiKey {
     pub tenant: TenantId,
     /// The client through which alone it is exchanged.
     pub client: ClientId,
+    /// The client through which it was made; `None`: that was not written down.
+    pub made_through: Option<ClientId>,
     /// What it is for.
     pub name: String,
     /// To what it is bound.
@@ -49,6 +53,79 @@ impl ApiKey {
     pub fn is_live(&self, now: Ts) -> bool {
         self.ended_at.is_none() && now < self.expires_at
     }
+
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn place(&self, now: Ts) -> Place {
+        Place { is_over: !self.is_live(now), id: self.id }
+    }
+}
+
+/// Which keys are listed. Whatever is absent bounds nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// Of this tenant's people.
+    pub tenant: Option<TenantId>,
+    /// Of this person.
+    pub user: Option<UserId>,
+    /// For this client, or made through it.
+    pub client: Option<ClientId>,
+}
+
+impl Which {
+    fn query(&self, (after, limit): (Option<Place>, i64), now: Ts) -> Query {
+        let mut text = "SELECT * FROM (SELECT k.*, s.ended_at, CASE WHEN s.ended_at IS NULL \
+                        AND k.expires_at > $1 THEN 0 ELSE 1 END AS is_over FROM api_keys k \
+                        JOIN sessions s ON s.id = k.session_id) k \
+                        WHERE (is_over > $2 OR (is_over = $2 AND id > $3))"
+            .to_owned();
+        let (is_over, id) = match after {
+            Some(place) => (i64::from(place.is_over), place.id.to_string()),
+            None => (-1, String::new()),
+        };
+        let mut values = vec![Value::from(now.0), Value::from(is_over), Value::from(id)];
+        let mut and = |condition: &str, value: Option<String>| {
+            if let Some(value) = value {
+                values.push(Value::from(value));
+                text.push_str(" AND ");
+                text.push_str(&condition.replace('?', &format!("${}", values.len())));
+            }
+        };
+        and("tenant_id = ?", self.tenant.map(|id| id.to_string()));
+        and("user_id = ?", self.user.map(|id| id.to_string()));
+        and("(client_id = ? OR made_through = ?)", self.client.as_ref().map(ClientId::to_string));
+        values.push(Value::from(limit));
+        // Writing to a string cannot fail.
+        let _ = write!(text, " ORDER BY is_over, id LIMIT ${}", values.len());
+        values.into_iter().fold(query(text), Query::bind)
+    }
+}
+
+/// Where a page of keys ended: `live.apk_…` or `over.apk_…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    is_over: bool,
+    id: ApiKeyId,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", if self.is_over { "over" } else { "live" }, self.id)
+    }
+}
+
+impl Place {
+    /// Reads one; `None` where it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (state, id) = text.split_once('.')?;
+        let is_over = match state {
+            "live" => false,
+            "over" => true,
+            _ => return None,
+        };
+        Some(Self { is_over, id: id.parse().ok()? })
+    }
 }
 
 fn api_key(row: &Row) -> Result<ApiKey> {
@@ -59,6 +136,7 @@ fn api_key(row: &Row) -> Result<ApiKey> {
         user: row.parsed("user_id")?,
         tenant: row.parsed("tenant_id")?,
         client: row.parsed("client_id")?,
+        made_through: row.opt_parsed("made_through")?,
         name: row.text("name")?,
         bounds: KeyBounds { permissions: row.parsed("permissions")?, tenants, networks },
         session: row.parsed("session_id")?,
@@ -78,21 +156,20 @@ impl Store {
         row.as_ref().map(|row| Ok((api_key(row)?, row.text("key_hash")?))).transpose()
     }
 
-    /// The keys of a tenant's people.
-    pub async fn list_api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>> {
-        const LIST: &str = "SELECT k.*, s.ended_at FROM api_keys k \
-                            JOIN sessions s ON s.id = k.session_id \
-                            WHERE k.tenant_id = $1 ORDER BY k.id";
-        let mut wall = self.within(tenant).await?;
-        let rows = query(LIST).bind(tenant.to_string()).fetch_all(&mut wall).await?;
+    /// A page of keys behind the place where the last one ended, the live ones first. What is live in between
+    /// and over then can stand on two pages, and is on none too few.
+    pub async fn list_api_keys(
+        &self,
+        which: &Which,
+        (after, limit): (Option<Place>, i64),
+        now: Ts,
+    ) -> Result<Vec<ApiKey>> {
+        let query = which.query((after, limit), now);
+        let rows = match which.tenant {
+            Some(tenant) => query.fetch_all(&mut self.within(tenant).await?).await?,
+            None => query.fetch_all(&self.readers).await?,
+        };
         rows.iter().map(api_key).collect()
-    }
-
-    /// All keys there are: for the operator.
-    pub async fn list_all_api_keys(&self) -> Result<Vec<ApiKey>> {
-        const LIST: &str = "SELECT k.*, s.ended_at FROM api_keys k \
-                            JOIN sessions s ON s.id = k.session_id ORDER BY k.id";
-        query(LIST).fetch_all(&self.readers).await?.iter().map(api_key).collect()
     }
 
     /// Notes that a key was used, where that is not known well enough.
@@ -133,8 +210,8 @@ impl Tx {
                                acr, amr, idp, expires_at, is_login) \
                                VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7, 0)";
         const KEY: &str = "INSERT INTO api_keys (id, user_id, tenant_id, client_id, session_id, name, \
-                           key_hash, permissions, tenants, networks, created_at, expires_at) \
-                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                           key_hash, permissions, tenants, networks, created_at, expires_at, made_through) \
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         query(SESSION)
             .bind(key.session.to_string())
             .bind(key.user.to_string())
@@ -159,6 +236,7 @@ impl Tx {
             .bind(key.bounds.networks.as_ref().map(json).transpose()?)
             .bind(key.created_at.0)
             .bind(key.expires_at.0)
+            .bind(key.made_through.as_ref().map(ClientId::as_str))
             .execute(self.connection())
             .await?;
         Ok(())
@@ -172,28 +250,30 @@ impl Tx {
         row.as_ref().map(api_key).transpose()
     }
 
-    /// How many live keys a person has.
-    pub async fn count_api_keys(&mut self, user: UserId) -> Result<i64> {
-        const COUNT: &str = "SELECT count(*) AS n FROM api_keys k \
-                             JOIN sessions s ON s.id = k.session_id \
-                             WHERE k.user_id = $1 AND s.ended_at IS NULL AND k.expires_at > $2";
+    /// How many keys of a person are live, and how many are over and not forgotten yet.
+    pub async fn count_api_keys(&mut self, user: UserId) -> Result<(i64, i64)> {
+        const COUNT: &str = "SELECT count(CASE WHEN s.ended_at IS NULL AND k.expires_at > $2 \
+                             THEN 1 END) AS live, count(*) AS held FROM api_keys k \
+                             JOIN sessions s ON s.id = k.session_id WHERE k.user_id = $1";
         let now = self.now();
-        let row = query(COUNT).bind(user.to_string()).bind(now.0);
-        row.fetch_one(self.connection()).await?.int("n")
+        let count = query(COUNT).bind(user.to_string()).bind(now.0);
+        let row = count.fetch_one(self.connection()).await?;
+        let live = row.int("live")?;
+        Ok((live, row.int("held")?.saturating_sub(live)))
     }
 
-    /// Ends the keys for a client; answers the sessions that ended with them.
-    pub async fn end_api_keys_for(&mut self, client: &ClientId) -> Result<Vec<SessionId>> {
+    /// Ends the keys for a client, and those made through it; answers the sessions that ended with them.
+    pub async fn end_api_keys_of(&mut self, client: &ClientId) -> Result<Vec<SessionId>> {
         const END: &str = "UPDATE sessions SET ended_at = $2 WHERE ended_at IS NULL AND is_login = 0 \
-                           AND id IN (SELECT session_id FROM api_keys WHERE client_id = $1) \
-                           RETURNING id";
+                           AND id IN (SELECT session_id FROM api_keys \
+                           WHERE client_id = $1 OR made_through = $1) RETURNING id";
         let now = self.now();
         let end = query(END).bind(client.as_str()).bind(now.0);
         let rows = end.fetch_all(self.connection()).await?;
         rows.iter().map(|row| row.parsed("id")).collect()
     }
 
-    /// Ends one person's keys for a client; answers the same.
+    /// The same for one person's keys alone; answers the same.
     pub async fn end_api_keys_between(
         &mut self,
         user: UserId,
@@ -201,7 +281,8 @@ impl Tx {
     ) -> Result<Vec<SessionId>> {
         const END: &str = "UPDATE sessions SET ended_at = $3 WHERE ended_at IS NULL AND is_login = 0 \
                            AND id IN (SELECT session_id FROM api_keys \
-                           WHERE user_id = $1 AND client_id = $2) RETURNING id";
+                           WHERE user_id = $1 AND (client_id = $2 OR made_through = $2)) \
+                           RETURNING id";
         let now = self.now();
         let end = query(END).bind(user.to_string()).bind(client.as_str()).bind(now.0);
         let rows = end.fetch_all(self.connection()).await?;

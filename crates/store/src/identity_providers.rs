@@ -359,17 +359,6 @@ impl Tx {
         row.as_ref().map(link).transpose()
     }
 
-    /// How many active admins of its tenant are linked to a provider.
-    pub async fn count_linked_admins(&mut self, provider: ProviderId) -> Result<i64> {
-        const COUNT: &str = "SELECT count(*) AS n FROM identity_links l JOIN users u \
-                             ON u.id = l.user_id WHERE l.provider_id = $1 AND u.status = 'active' \
-                             AND (u.ends_at IS NULL OR u.ends_at > $2) \
-                             AND ' ' || u.roles || ' ' LIKE '% tenant-admin %'";
-        let now = self.now();
-        let count = query(COUNT).bind(provider.to_string()).bind(now.0);
-        count.fetch_one(self.connection()).await?.int("n")
-    }
-
     /// Which admins of a tenant are linked to which of its providers.
     pub async fn list_links_of_admins(
         &mut self,

@@ -236,6 +236,32 @@ async fn where_a_provider_takes_the_place_of_passwords_nobody_logs_in_by_one() {
 }
 
 #[tokio::test]
+async fn a_provider_whose_logins_a_policy_refuses_takes_no_passwords_place() {
+    let house = House::start();
+    let tom = house.log_in(TOM).await;
+    let made = post(&house, &tom, &body()).await.expect(201).json();
+    let one = format!("{ALL}/{}", made["id"].as_str().unwrap());
+    let link = json!({ "subject": "t-1", "user_id": house.user(TOM) });
+    tom.post(&format!("{one}/links"), &link).await.expect(201);
+    let write = async |name: &str, names: Value| {
+        let policy = json!({ "name": name, "rules": { "identity_providers": names } });
+        let id = tom.post("/api/policies", &policy).await.expect(201).string("id");
+        let held = format!("/api/tenants/northwind/policies/{id}");
+        tom.put_bare(&held).await.expect(200);
+        held
+    };
+    let by_password = write("Passwords", json!(["local"])).await;
+    let alone = json!({ "replaces_passwords": true });
+    let shut = tom.patch(&one, &alone).await;
+    assert_eq!(shut.problem(409, "wrong_state").as_deref(), Some("no_linked_admin"));
+    assert_eq!(tom.get(&one).await.expect(200).json()["replaces_passwords"], false);
+    tom.delete(&by_password).await.expect(204);
+    // By a policy that admits both somebody comes in.
+    write("Both", json!(["local", "northwind/entra"])).await;
+    tom.patch(&one, &alone).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_providers_life_on_the_command_line() {
     let house = House::start();
     let folder = Scratch::new();

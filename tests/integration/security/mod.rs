@@ -2,6 +2,7 @@
 //! like this one, tried here, each beside what an honest caller does.
 
 mod algorithms;
+mod bodies;
 mod cases;
 mod ends;
 mod hosts;
@@ -16,6 +17,7 @@ mod sessions;
 mod sources;
 mod step_up;
 mod tenants;
+mod words;
 
 use procura_tests::{Answer, House, HouseOptions};
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};

@@ -130,6 +130,7 @@ on_both! {
                 user: id,
                 tenant: CUSTOMER,
                 client: "cli_app".parse().unwrap(),
+                made_through: None,
                 name: "nightly".to_owned(),
                 bounds: KeyBounds {
                     permissions: "partner.billing.read".parse().unwrap(),

@@ -14,6 +14,8 @@ mod break_glass;
 mod crowded;
 mod customer_control;
 mod dates;
+mod ends_of_keys;
+mod enforced;
 mod explain;
 mod foreseen;
 mod idempotency;

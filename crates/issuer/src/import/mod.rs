@@ -156,7 +156,8 @@ impl Run<'_> {
     /// Logins that lack what is demanded of people with the roles of now end.
     async fn logins(&mut self) -> Result<(), Fault> {
         for tenant in std::mem::take(&mut self.reshaped) {
-            enforce(&mut self.tx, tenant, None, "import.user").await?;
+            let ended = enforce(&mut self.tx, tenant, None, "import.user").await?;
+            self.issuer.note_enforced(&mut self.tx, (tenant, None), None, ended)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use axum::{
 use ipnet::IpNet;
 use procura_domain::{Permissions, api_key::MAX_DAYS};
 use procura_issuer::{api_keys::NewKey, hand::Hand};
-use procura_store::api_keys::ApiKey;
+use procura_store::api_keys::{ApiKey, Place};
 use procura_token::{ClientId, Ts};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         caller::{Changing, Person},
-        clients::{Of, named},
+        clients::named,
         idempotency::ShownOnce,
         input::{Body, Parameters, no_store},
+        paging::{MOST, Page, page_of},
         problem::Problem,
         shapes, view,
     },
@@ -74,20 +75,42 @@ pub const LIST: Operation = Operation::person("listApiKeys", "Keys for programs"
     .open_to(
         "Everybody for the own ones; partner-admin and tenant-admin for the tenant's; operator.",
     )
-    .query(&[("tenant_id", Shape::Text)])
-    .answers(&[Reply::json(200, Shape::List(&API_KEY))])
+    .notes(
+        "The live ones first; what is over for a month more. By a token without a partner's role the caller sees \
+         the own keys that are for its client or were made through it.",
+    )
+    .query(&[("tenant_id", Shape::Text), ("limit", Shape::Within(1, MOST)), ("cursor", Shape::Text)])
+    .answers(&[Reply::json(200, Shape::List(&API_KEY)).linked()])
     .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
+
+/// Which page of whose.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    tenant_id: Option<String>,
+    limit: Option<i64>,
+    cursor: Option<String>,
+}
 
 /// `GET /api/api-keys`
 pub async fn list(
     State(app): State<App>,
     Person(caller): Person,
-    Parameters(of): Parameters<Of>,
-) -> Result<Json<Value>, Problem> {
-    let tenant = named(&app, &caller, of.tenant_id.as_deref()).await?;
-    let keys = app.issuer().list_api_keys(Some(&caller), tenant).await?;
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Page, Problem> {
+    let limit = asked.limit.unwrap_or(MOST);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::invalid("limit"));
+    }
+    let cursor = asked.cursor.as_deref();
+    let after = cursor.map(|text| Place::parse(text).ok_or(Problem::invalid("cursor")));
+    let after = after.transpose()?;
+    let tenant = named(&app, &caller, asked.tenant_id.as_deref()).await?;
+    let keys = app.issuer().list_api_keys(Some(&caller), tenant, (after, limit)).await?;
     let now = app.issuer().environment().now();
-    Ok(Json(keys.iter().map(|key| shown(key, now)).collect()))
+    let shown = keys.iter().map(|key| shown(key, now)).collect();
+    let kept = asked.tenant_id.iter().map(|id| ("tenant_id", id.as_str()));
+    Ok(page_of(kept, shown, limit, keys.last().map(|last| last.place(now))))
 }
 
 /// A new one.

@@ -30,7 +30,13 @@ pub(crate) async fn whole(request: Request) -> Result<Bytes, Problem> {
     })
 }
 
-/// A JSON body.
+/// Whether a text of JSON is an object. A list is taken for one by position where members may be left out: an
+/// empty one would be all of them at their defaults.
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// A JSON body: an object.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -42,8 +48,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if has_nul(&body) {
             return Err(Problem::invalid("body"));
         }
+        let is_object = is_object(&body);
         let request = Request::from_parts(parts, body.into());
         match axum::Json::<T>::from_request(request, state).await {
+            Ok(_) if !is_object => Err(Problem::invalid("body")),
             Ok(axum::Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(problem(&rejection)),
         }

@@ -42,9 +42,22 @@ impl Paging {
 
 /// What is shown of a page of so many, that ends with `last`.
 pub(crate) fn page(shown: Vec<Value>, limit: i64, last: Option<impl Display>) -> Page {
+    page_of(std::iter::empty(), shown, limit, last)
+}
+
+/// The same of a list for which these parameters were said as well.
+pub(crate) fn page_of<'a>(
+    said: impl Iterator<Item = (&'static str, &'a str)>,
+    shown: Vec<Value>,
+    limit: i64,
+    last: Option<impl Display>,
+) -> Page {
     let is_full = i64::try_from(shown.len()).is_ok_and(|count| count >= limit);
     let next = last.filter(|_| is_full).and_then(|last| {
-        let link = format!("<?limit={limit}&cursor={last}>; rel=\"next\"");
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(said);
+        query.append_pair("limit", &limit.to_string()).append_pair("cursor", &last.to_string());
+        let link = format!("<?{}>; rel=\"next\"", query.finish());
         Some([(header::LINK, HeaderValue::from_str(&link).ok()?)])
     });
     (next, Json(Value::Array(shown)))

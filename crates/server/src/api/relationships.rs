@@ -20,7 +20,7 @@ use crate::{
     api::{
         caller::{Changing, ChangingVersion, PersonOrKey},
         input::{Body, OptionalBody, Parameters, tagged},
-        paging::{Page, Paging, page},
+        paging::{MOST, Page, Paging, page},
         problem::Problem,
         shapes, view,
     },
@@ -153,8 +153,7 @@ pub async fn history(
     Path(id): Path<String>,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Page, Problem> {
-    // Without a limit the list is complete.
-    let limit = paging.limit()?.unwrap_or(i64::MAX);
+    let limit = paging.limit()?.unwrap_or(MOST);
     let above = paging.cursor()?.unwrap_or(0);
     let (edge, versions) = app.issuer().list_versions(&caller, parse(&id)?, (above, limit)).await?;
     let shown = versions.iter().map(|version| view::version(version, &edge, &caller));
