@@ -15,6 +15,7 @@ mod crowded;
 mod customer_control;
 mod dates;
 mod explain;
+mod explained_tokens;
 mod foreseen;
 mod idempotency;
 mod incident;
