@@ -28,6 +28,7 @@ mod policies;
 mod quotas;
 mod race;
 mod refusals;
+mod refused_there;
 mod requests;
 mod restart;
 mod restricted;
