@@ -4,6 +4,7 @@
 mod algorithms;
 mod cases;
 mod ends;
+mod foreign;
 mod hosts;
 mod limits;
 mod names;
