@@ -222,6 +222,26 @@ fn with_a_login(facts: &Facts, now: Ts) -> Facts {
     facts
 }
 
+impl Facts {
+    /// The edge whose answer the decision gave: the one that says the same alone. `None` where it was decided
+    /// before any edge was looked at.
+    #[must_use]
+    pub fn edge_that_spoke(
+        &self,
+        wish: &Wish,
+        (limits, now): (Limits, Ts),
+        verdict: &Result<Mandate, Refusal>,
+    ) -> Option<&Relationship> {
+        let is_about_edge = !matches!(verdict, Err(refusal) if refusal.step() < Step::Relationship)
+            && *verdict != Err(Refusal::NoRelationship);
+        let speaks = |edge: &&Relationship| {
+            let alone = Self { relationships: vec![(*edge).clone()], ..self.clone() };
+            decide(&alone, wish, limits, now) == *verdict
+        };
+        self.relationships.iter().filter(|_| is_about_edge).find(speaks)
+    }
+}
+
 /// One line of an explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -256,13 +276,7 @@ impl Explanation {
         };
         let (facts, wish) = (&*facts, &*wish);
         let verdict = decide(facts, wish, limits, now);
-        let speaks = |edge: &&Relationship| {
-            let alone = Facts { relationships: vec![(*edge).clone()], ..facts.clone() };
-            decide(&alone, wish, limits, now) == verdict
-        };
-        let is_about_edge = !matches!(verdict, Err(refusal) if refusal.step() < Step::Relationship)
-            && verdict != Err(Refusal::NoRelationship);
-        let edge = facts.relationships.iter().filter(|_| is_about_edge).find(speaks).cloned();
+        let edge = facts.edge_that_spoke(wish, (limits, now), &verdict).cloned();
         Self { side, verdict, edge }
     }
 

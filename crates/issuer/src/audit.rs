@@ -124,7 +124,9 @@ impl Issuer {
         if let Some(tenant) = tenant {
             caller.read(tenant)?;
         }
-        let mut listed = self.0.store.list_audit(&Filter { of_tenant: tenant, ..filter }).await?;
+        let viewer = (!is_operator).then_some(caller.tenant);
+        let filter = Filter { of_tenant: tenant, viewer, ..filter };
+        let mut listed = self.0.store.list_audit(&filter).await?;
         if !is_operator {
             for entry in &mut listed {
                 hide_other_side(&mut entry.chained.entry, caller.tenant);
@@ -232,7 +234,7 @@ impl Issuer {
 }
 
 /// A partner's own refused attempts must not tell the partner why the customer refused, nor whether
-/// the tenant it named exists.
+/// the tenant it named exists. `Filter::viewer` keeps it from finding them by what is taken out here.
 fn hide_other_side(entry: &mut Entry, viewer: TenantId) {
     let is_about_target = entry
         .reason

@@ -4,7 +4,10 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use procura_domain::{
-    Explanation, RelationshipKind, Wish, permission::SWITCH_CONTEXT, relationship::Side,
+    Explanation, RelationshipKind, Wish,
+    explain::{CUSTOMERS_SIDE, Fixer, PARTNERS_SIDE, Standing, Step},
+    permission::SWITCH_CONTEXT,
+    relationship::Side,
 };
 use procura_store::{
     Tx, api_keys::ApiKey, audit::Entry, clients::Client, ledger::Exchange, patience, users::User,
@@ -12,6 +15,7 @@ use procura_store::{
 use procura_token::{
     AccessClaims, AccessRequestId, ApiKeyId, AuditId, ClientId, DelegationId, Kind, Purpose, Scope,
     Seq, SessionId, Shown, TenantId, UserId,
+    claims::Delegated,
     jws::{Genuine, kid_of},
     revocation::named_keys_of,
 };
@@ -56,8 +60,20 @@ pub struct Question {
 pub struct Worth {
     /// What it says, where it is genuine.
     pub claims: Option<AccessClaims>,
-    /// By what it is dead: kinds of revocation keys, or words; none where it lives.
-    pub dead_by: Vec<&'static str>,
+    /// By what it is dead; nothing where it lives.
+    pub dead_by: Vec<Cause>,
+    /// What the exchange that gave it would come to now; of delegated tokens only, while their person and
+    /// client are there.
+    pub decision: Option<Explanation>,
+}
+
+/// By what a token is dead. It does not come back: what can be mended is that there is no other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// A kind of revocation key, or a word.
+    pub name: &'static str,
+    /// Who can see to it that another one is given: where nothing stands in the way any more, who asks.
+    pub fixer: Fixer,
 }
 
 impl Issuer {
@@ -93,17 +109,14 @@ impl Issuer {
         if key.as_ref().is_some_and(|key| key.client != client.id) {
             return Err(Error::Invalid("client_id"));
         }
-        let can_exchange = client.grant_types.contains(GRANT);
-        let exchange = self.imagined(&mut tx, question, (&person, target, key), client).await?;
-        let mut facts = tx.facts(&exchange).await?;
-        facts.client.is_usable &= can_exchange;
-        let bounds = (exchange.limits, tx.now());
-        let explanation = Explanation::of(side, &facts, &exchange.wish, bounds);
+        let whose = (&person, target, key);
+        let asked = (side, question);
+        let (explanation, audience) = self.decided(&mut tx, asked, whose, client).await?;
         let details = [
             ("user", json!(person.id)),
             ("requested_tenant", json!(question.tenant)),
             ("client", json!(question.client)),
-            ("audience", json!(exchange.audience)),
+            ("audience", json!(audience)),
         ];
         let about = ("user", person.id.to_string());
         tx.audit(self.asked(hand, about, details)?);
@@ -122,7 +135,8 @@ impl Issuer {
             Err(rejection) => {
                 tx.audit(self.asked(hand, ("token", String::new()), [])?);
                 tx.commit().await?;
-                return Ok(Worth { claims: None, dead_by: vec![rejection.code()] });
+                let cause = Cause { name: rejection.code(), fixer: Fixer::Person };
+                return Ok(Worth { claims: None, dead_by: vec![cause], decision: None });
             }
         };
         let claims = &genuine.claims;
@@ -131,17 +145,70 @@ impl Issuer {
             Kind::Home { .. } | Kind::Client => (claims.tenant, None),
         };
         let side = side(hand, home, target)?;
-        let mut dead_by = Vec::new();
+        let decision = match &genuine.kind {
+            Kind::Delegated(d) => self.asked_again(&mut tx, side, d, claims).await?,
+            Kind::Home { .. } | Kind::Client => None,
+        };
+        let mut dead_by: Vec<Cause> = Vec::new();
         for cause in self.causes_of_death(&mut tx, &genuine, token).await? {
             // A home token is wholly its own side's.
-            let shown = if target.is_some() { shown_to(side, cause) } else { cause };
-            if !dead_by.contains(&shown) {
-                dead_by.push(shown);
+            let name = if target.is_some() { shown_to(side, cause) } else { cause };
+            if dead_by.iter().all(|known| known.name != name) {
+                dead_by.push(Cause { name, fixer: fixer(name, decision.as_ref()) });
             }
         }
         tx.audit(self.asked(hand, ("token", claims.jti.clone()), [])?);
         tx.commit().await?;
-        Ok(Worth { claims: Some(claims.clone()), dead_by })
+        Ok(Worth { claims: Some(claims.clone()), dead_by, decision })
+    }
+
+    /// What the exchange that gave this token would come to now: from where it was asked for, and by the
+    /// same key, or with the login that the person has.
+    async fn asked_again(
+        &self,
+        tx: &mut Tx,
+        side: Side,
+        delegated: &Delegated,
+        claims: &AccessClaims,
+    ) -> Result<Option<Explanation>> {
+        let person = tx.find_user_anywhere(delegated.actor).await?;
+        let client = tx.find_client(&claims.client_id).await?;
+        let (Some(person), Some(client)) = (person, client) else { return Ok(None) };
+        let key = match claims.sid {
+            Some(session) => tx.find_api_key_of(session).await?,
+            None => None,
+        };
+        let issue = self.0.store.find_issue(&claims.jti).await?;
+        let question = Question {
+            user: person.id,
+            tenant: claims.tenant.to_string(),
+            client: client.id.clone(),
+            audience: Some(claims.aud.clone()),
+            scope: Some(claims.scope.clone()),
+            purpose: claims.purpose.clone(),
+            ip: issue.and_then(|issue| issue.ip).and_then(|ip| ip.parse().ok()),
+            key: key.as_ref().map(|key| key.id),
+        };
+        let whose = (&person, Some(claims.tenant), key);
+        let (explanation, _) = self.decided(tx, (side, &question), whose, client).await?;
+        Ok(Some(explanation))
+    }
+
+    /// The decision about an exchange that nobody makes, for one side; and about which resource server it is.
+    async fn decided(
+        &self,
+        tx: &mut Tx,
+        (side, question): (Side, &Question),
+        whose: (&User, Option<TenantId>, Option<ApiKey>),
+        client: Client,
+    ) -> Result<(Explanation, String)> {
+        let can_exchange = client.grant_types.contains(GRANT);
+        let exchange = self.imagined(tx, question, whose, client).await?;
+        let mut facts = tx.facts(&exchange).await?;
+        facts.client.is_usable &= can_exchange;
+        let bounds = (exchange.limits, tx.now());
+        let explanation = Explanation::of(side, &facts, &exchange.wish, bounds);
+        Ok((explanation, exchange.audience))
     }
 
     /// A question reads a lot with the order of all writers in hand: one at a time at each node.
@@ -290,9 +357,25 @@ fn side(hand: Hand<'_>, home: TenantId, target: Option<TenantId>) -> Result<Side
     }
 }
 
+/// Who can see to it that there is another token after one that died by this. Of a relationship the decision
+/// knows who: that depends on what became of it.
+fn fixer(cause: &'static str, decision: Option<&Explanation>) -> Fixer {
+    let lines = decision.map(Explanation::lines).unwrap_or_default();
+    let failed = lines.iter().find(|line| line.standing == Standing::Failed);
+    match (cause, failed) {
+        (_, None) if decision.is_some() => Fixer::Person,
+        ("rel", Some(line)) if line.step == Step::Relationship.as_str() => {
+            line.failure.map_or(Fixer::Customer, |(_, fixer)| fixer)
+        }
+        (CUSTOMERS_SIDE | "rel" | "pair", _) => Fixer::Customer,
+        (PARTNERS_SIDE | "act", _) => Fixer::Partner,
+        ("ten" | "atn" | "aud" | "cli" | "client_disabled", _) => Fixer::Operator,
+        _ => Fixer::Person,
+    }
+}
+
 /// The other half's reasons have one name together. Either side can end a delegation, and sees that.
 fn shown_to(side: Side, cause: &'static str) -> &'static str {
-    use procura_domain::explain::{CUSTOMERS_SIDE, PARTNERS_SIDE};
     match (side, cause) {
         (Side::Partner, "rel" | "ten" | "pair") => CUSTOMERS_SIDE,
         (

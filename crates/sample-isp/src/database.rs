@@ -50,10 +50,16 @@ CREATE TABLE IF NOT EXISTS outbox (
     resource_type TEXT NOT NULL,
     resource_id TEXT,
     happened_at INTEGER NOT NULL,
-    refused_with INTEGER
+    refused_with INTEGER,
+    refused_for TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (id) WHERE refused_with IS NULL;
 ";
+
+/// The outbox of before refusals were reported has no place for them.
+const IS_OLD: &str = "SELECT NOT EXISTS (SELECT 1 FROM pragma_table_info('outbox') \
+    WHERE name = 'refused_for')";
+const RENEW: &str = "ALTER TABLE outbox ADD COLUMN refused_for TEXT";
 
 /// The database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +97,9 @@ impl Database {
         let writer =
             SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await?;
+        if sqlx::query_scalar(IS_OLD).fetch_one(&writer).await? {
+            sqlx::raw_sql(RENEW).execute(&writer).await?;
+        }
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options.read_only(true))

@@ -6,6 +6,7 @@ mod input;
 mod mask;
 mod outbox;
 mod problem;
+mod refusals;
 mod reports;
 mod routes;
 mod seed;
@@ -82,7 +83,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     });
     let listener = TcpListener::bind(options.listen).await?;
     announce(&listener)?;
-    let app = App { verifier, database, outbox };
+    let app = App { verifier, database, outbox, refusals: Arc::default() };
     axum::serve(listener, routes::routes(app)).with_graceful_shutdown(stop()).await?;
     // What is not delivered yet stays in the database for the next start.
     delivery.abort();

@@ -18,8 +18,10 @@ use crate::{database::Database, problem::Problem, settings::Settings};
 
 const INSERT: &str = "INSERT INTO outbox (jti, action, resource_type, resource_id, happened_at) \
     VALUES ($1, $2, $3, $4, unixepoch())";
-const NEXT: &str = "SELECT id, report_id, jti, action, resource_type, resource_id, happened_at \
-    FROM outbox WHERE refused_with IS NULL ORDER BY id LIMIT 1";
+const INSERT_REFUSAL: &str = "INSERT INTO outbox (jti, action, resource_type, resource_id, \
+    refused_for, happened_at) VALUES ($1, 'api.request', 'route', $2, $3, unixepoch())";
+const NEXT: &str = "SELECT id, report_id, jti, action, resource_type, resource_id, refused_for, \
+    happened_at FROM outbox WHERE refused_with IS NULL ORDER BY id LIMIT 1";
 const DELIVERED: &str = "DELETE FROM outbox WHERE id = $1";
 const SET_ASIDE: &str = "UPDATE outbox SET refused_with = $2 WHERE id = $1";
 const COUNT: &str = "SELECT count(*) FROM outbox WHERE refused_with IS NULL";
@@ -49,6 +51,8 @@ struct Waiting {
     action: String,
     resource_type: String,
     resource_id: Option<String>,
+    /// Why, where it was refused.
+    refused_for: Option<String>,
     happened_at: i64,
 }
 
@@ -56,6 +60,8 @@ struct Waiting {
 struct Report<'a> {
     jti: &'a str,
     action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
     resource_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_id: Option<&'a str>,
@@ -67,6 +73,8 @@ struct Details<'a> {
     report_id: &'a str,
     /// Unix seconds; the log's own time is that of the delivery.
     happened_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_for: Option<&'a str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -146,6 +154,22 @@ impl Outbox {
         Ok(())
     }
 
+    /// Reports what a good token was refused, durably, before the answer leaves: which call (`GET /…`), and
+    /// for what.
+    pub async fn report_refusal(
+        &self,
+        token: &Verified,
+        call: &str,
+        refused_for: &str,
+    ) -> sqlx::Result<()> {
+        let mut tx = self.database.begin().await?;
+        let insert = sqlx::query(INSERT_REFUSAL).bind(&token.claims().jti).bind(call);
+        insert.bind(refused_for).execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(())
+    }
+
     /// Tells the delivery that there is something new.
     pub fn wake(&self) {
         self.news.notify_one();
@@ -206,9 +230,14 @@ impl Outbox {
         let body = Report {
             jti: &report.jti,
             action: &report.action,
+            result: report.refused_for.as_ref().map(|_| "refused"),
             resource_type: &report.resource_type,
             resource_id: report.resource_id.as_deref(),
-            details: Details { report_id: &report.report_id, happened_at: report.happened_at },
+            details: Details {
+                report_id: &report.report_id,
+                happened_at: report.happened_at,
+                refused_for: report.refused_for.as_deref(),
+            },
         };
         let request = self.client.post(&self.url).basic_auth(&self.id, Some(&self.secret));
         request.json(&body).send().await.map(|response| response.status())

@@ -13,8 +13,13 @@ use procura_verify::{Login, Metadata, Verifier, require_login, require_scope};
 use serde::Serialize;
 
 use crate::{
-    billing, database::Database, input, outbox::Outbox, problem::Problem, reports, subscribers,
-    tickets,
+    billing,
+    database::Database,
+    input,
+    outbox::Outbox,
+    problem::Problem,
+    refusals::{self, Refusals},
+    reports, subscribers, tickets,
 };
 
 /// The permissions that the routes ask for, as our metadata names them.
@@ -44,6 +49,8 @@ pub struct App {
     pub database: Database,
     /// Reports to Procura's audit log.
     pub outbox: Arc<Outbox>,
+    /// Which refusals are among them.
+    pub refusals: Arc<Refusals>,
 }
 
 /// Every route there is.
@@ -53,6 +60,7 @@ pub fn routes(app: App) -> Router {
             "/api/v1/subscribers",
             get(subscribers::list.layer(require_scope("tenant.users.list"))),
         )
+        .route_layer(middleware::from_fn_with_state(app.clone(), refusals::report))
         .route_layer(app.verifier.layer());
     // Outside the guard: who has no token yet reads here where to get one.
     let metadata = app.verifier.metadata().cloned();

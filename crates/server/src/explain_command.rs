@@ -20,7 +20,7 @@ use crate::{
 pub struct Explain {
     #[command(flatten)]
     output: Output,
-    /// A file with a token: what it is, and whether it is alive.
+    /// A file with a token: what it is, whether it is alive, and whether it would be given again.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "tenant", "client", "audience", "scope", "purpose", "ip", "api_key"])]
     token: Option<PathBuf>,
     /// The person: id or e-mail address.
@@ -98,11 +98,25 @@ async fn question(issuer: &procura_issuer::Issuer, command: &Explain) -> Result<
 
 /// A line a step, or JSON as the API would show it.
 fn print(shown: &Value, is_json: bool) {
-    let Some(steps) = shown.get("steps").and_then(Value::as_array).filter(|_| !is_json) else {
+    if is_json {
         println!("{shown}");
         return;
-    };
-    for step in steps {
+    }
+    let list = |member: &str| shown.get(member).and_then(Value::as_array).into_iter().flatten();
+    for (member, said) in shown.get("token").and_then(Value::as_object).into_iter().flatten() {
+        if let Some(said) = said.as_str() {
+            println!("{member:<18} {said}");
+        }
+    }
+    if shown.get("is_alive") == Some(&Value::Bool(true)) {
+        println!("{:<18} alive", "token");
+    }
+    for cause in list("causes") {
+        let text = |member: &str| cause.get(member).and_then(Value::as_str).unwrap_or("-");
+        let (reason, fixer) = (text("reason"), text("can_be_fixed_by"));
+        println!("{:<18} dead: {reason}; can be fixed by the {fixer}", "token");
+    }
+    for step in list("steps") {
         let text = |member: &str| step.get(member).and_then(Value::as_str);
         let (name, result) = (text("step").unwrap_or("-"), text("result").unwrap_or("-"));
         match (text("reason"), text("can_be_fixed_by")) {

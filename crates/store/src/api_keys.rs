@@ -250,6 +250,14 @@ impl Tx {
         row.as_ref().map(api_key).transpose()
     }
 
+    /// The key with this session, good or not; `None` where it is a login's.
+    pub async fn find_api_key_of(&mut self, session: SessionId) -> Result<Option<ApiKey>> {
+        const FIND: &str = "SELECT k.*, s.ended_at FROM api_keys k \
+                            JOIN sessions s ON s.id = k.session_id WHERE k.session_id = $1";
+        let row = query(FIND).bind(session.to_string()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(api_key).transpose()
+    }
+
     /// How many keys of a person are live, and how many are over and not forgotten yet.
     pub async fn count_api_keys(&mut self, user: UserId) -> Result<(i64, i64)> {
         const COUNT: &str = "SELECT count(CASE WHEN s.ended_at IS NULL AND k.expires_at > $2 \

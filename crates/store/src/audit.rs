@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use procura_domain::{Refusal, refusal::Class};
 use procura_token::{
     AuditId, ClientId, DelegationId, RelationshipId, TenantId, Ts, UserId, crypto,
 };
@@ -267,6 +268,9 @@ pub struct Filter {
     pub actor: Option<UserId>,
     /// Entries under this relationship.
     pub relationship: Option<RelationshipId>,
+    /// The tenant that looks, where it is not shown the relationship of what the other side refused it: it
+    /// does not find such entries by their relationship either.
+    pub viewer: Option<TenantId>,
     /// Entries with this result.
     pub result: Option<String>,
     /// Only entries caused by people of other tenants than the target.
@@ -322,6 +326,8 @@ impl Filter {
         and("actor_tenant_id = ?", id(self.actor_tenant));
         and("actor_user_id = ?", self.actor.map(|id| Value::from(id.to_string())));
         and("relationship_id = ?", self.relationship.map(|id| Value::from(id.to_string())));
+        let viewer = self.viewer.filter(|_| self.relationship.is_some());
+        and(&in_sight(), id(viewer));
         and("result = ?", word(&self.result));
         and("action = ?", word(&self.action));
         and("resource_type = ?", word(&self.resource_type));
@@ -336,6 +342,17 @@ impl Filter {
         let _ = write!(text, " ORDER BY seq DESC LIMIT ${}", values.len());
         values.into_iter().fold(query(text), Query::bind)
     }
+}
+
+/// What a side is shown the relationship of: what happened in its own tenant, and elsewhere whatever was not
+/// refused for one of the reasons that all look alike to it.
+fn in_sight() -> String {
+    let alike = Refusal::ALL.iter().filter(|refusal| refusal.class() == Class::Target);
+    let alike: Vec<_> = alike.map(|refusal| format!("'{}'", refusal.as_str())).collect();
+    format!(
+        "(target_tenant_id = ? OR result <> 'refused' OR reason IS NULL OR reason NOT IN ({}))",
+        alike.join(", ")
+    )
 }
 
 impl Store {

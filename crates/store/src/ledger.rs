@@ -255,17 +255,6 @@ struct Settled {
     conditions: Option<Conditions>,
 }
 
-/// What the edge that asked for a stronger or fresher login asks for: the one that says so alone. The
-/// other edge of this pair may ask for more, and is not what stands in the way.
-fn demanded(exchange: &Exchange, facts: &Facts) -> Option<Conditions> {
-    let asks = |edge: &&Relationship| {
-        let alone = Facts { relationships: vec![(*edge).clone()], ..facts.clone() };
-        let decided = decide(&alone, &exchange.wish, exchange.limits, exchange.entry.at);
-        decided == Err(Refusal::StepUpRequired)
-    };
-    facts.relationships.iter().find(asks).map(|edge| edge.conditions.clone())
-}
-
 /// Decides one exchange and completes its audit entry.
 fn settle(
     mut exchange: Exchange,
@@ -284,11 +273,14 @@ fn settle(
     let (limits, now) = (exchange.limits, exchange.entry.at);
     match decide(&loaded.facts, &exchange.wish, limits, now) {
         Err(refusal) => {
+            let spoke = loaded.facts.edge_that_spoke(&exchange.wish, (limits, now), &Err(refusal));
+            // The other edge of this pair may ask for more, and is not what stands in the way.
             let is_step_up = refusal == Refusal::StepUpRequired;
-            let conditions = is_step_up.then(|| demanded(&exchange, &loaded.facts)).flatten();
+            let conditions = spoke.filter(|_| is_step_up).map(|edge| edge.conditions.clone());
             let is_asking = refusal == Refusal::ApprovalRequired;
             let asked = is_asking.then(|| asking.ask(&exchange, &loaded.facts)).flatten();
             let mut entry = exchange.entry;
+            entry.relationship_id = spoke.map(|edge| edge.id);
             if let Some((relationship, request)) = asked {
                 entry.relationship_id = Some(relationship);
                 entry.add_detail("access_request", &request);

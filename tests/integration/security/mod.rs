@@ -5,6 +5,7 @@ mod algorithms;
 mod bodies;
 mod cases;
 mod ends;
+mod foreign;
 mod hosts;
 mod limits;
 mod names;

@@ -63,7 +63,7 @@ async fn of_all_ordered_pairs_of_tenants_only_those_that_trust_are_entered() {
 
 /// What Ada could try on somebody else's things: the route, and what is in the way. `REL`, `USR` and `CLI` are
 /// things of others.
-const FOREIGN: &[(&str, &str)] = &[
+pub const FOREIGN: &[(&str, &str)] = &[
     ("GET", "/api/v1/partner/relationships/REL"),
     ("PATCH", "/api/v1/partner/relationships/REL"),
     ("DELETE", "/api/v1/partner/relationships/REL"),
@@ -96,7 +96,7 @@ const FOREIGN: &[(&str, &str)] = &[
 ];
 
 /// A body with which the route would do something, for whoever may.
-fn body(method: &str, path: &str) -> Option<Value> {
+pub fn body(method: &str, path: &str) -> Option<Value> {
     let body = match path {
         _ if method == "PATCH" && path.contains("clients") => json!({"name": "taken over"}),
         _ if method == "PATCH" && path.contains("resource") => json!({"accepts_delegated": false}),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ADA, PAT, READ_BILLING, ROOT, SAM, TOM};
 
-const EXPLAIN: &str = "/api/explain";
+pub const EXPLAIN: &str = "/api/explain";
 const CORA: &str = "cora@contoso.test";
 
 fn question(house: &House, user: &str, tenant: &str) -> Value {
@@ -21,13 +21,13 @@ async fn why(house: &House, asker: &Person, tenant: &str) -> Value {
 }
 
 /// The step that failed, its reason, and who can change it.
-fn failed(told: &Value) -> [&str; 3] {
+pub fn failed(told: &Value) -> [&str; 3] {
     let steps = told["steps"].as_array().expect("steps");
     let step = steps.iter().find(|step| step["result"] == "failed").expect("one that failed");
     ["step", "reason", "can_be_fixed_by"].map(|member| step[member].as_str().expect("a word"))
 }
 
-fn names(told: &Value) -> Vec<&str> {
+pub fn names(told: &Value) -> Vec<&str> {
     let steps = told["steps"].as_array().expect("steps");
     steps.iter().map(|step| step["step"].as_str().expect("a name")).collect()
 }

@@ -50,7 +50,10 @@ async fn nobody_learns_why_a_tenant_cannot_be_entered_nor_whether_it_exists() {
         if !is_home {
             // Not even by what is left empty.
             let filled = seen.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
-            all_shapes.insert(filled.map(|(name, _)| name.clone()).collect::<Vec<_>>());
+            let mut shape: Vec<_> = filled.map(|(name, _)| name.clone()).collect();
+            let details = seen["details"].as_object().unwrap();
+            shape.extend(details.keys().map(|name| format!("details.{name}")));
+            all_shapes.insert(shape);
         }
         assert_eq!(seen["details"]["requested_tenant"], *tenant, "what she typed herself");
     }

@@ -29,7 +29,8 @@ pub const EXPLAIN: Operation =
         .open_to("partner-admin or tenant-admin at home, the customer's tenant-admin, operator.")
         .notes(
             "Either token alone, or user_id, tenant and client_id with whatever else the exchange would name. Each side \
-             reads its own half. Gives nothing; that it was asked stands in the audit log.",
+             reads its own half. Of a delegated token also what the same exchange would come to now. Gives nothing; that \
+             it was asked stands in the audit log.",
         )
         .takes(Shape::Object(&[
             ("token", Shape::Maybe(&SOME_TEXT)),
@@ -162,5 +163,19 @@ pub(crate) fn worth(worth: &Worth) -> Value {
             "expires_at": procura_token::Ts::from_secs(claims.exp).rfc3339(),
         })
     });
-    json!({ "is_alive": worth.dead_by.is_empty(), "dead_by": worth.dead_by, "token": claims })
+    let causes = worth.dead_by.iter();
+    let mut told = json!({
+        "is_alive": worth.dead_by.is_empty(),
+        "dead_by": causes.clone().map(|cause| cause.name).collect::<Vec<_>>(),
+        "causes": causes
+            .map(|cause| json!({ "reason": cause.name, "can_be_fixed_by": cause.fixer }))
+            .collect::<Vec<_>>(),
+        "token": claims,
+    });
+    if let (Some(decision), Some(members)) = (&worth.decision, told.as_object_mut())
+        && let Value::Object(decided) = explained(decision)
+    {
+        members.extend(decided);
+    }
+    told
 }

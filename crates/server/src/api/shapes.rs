@@ -18,6 +18,7 @@ pub(crate) const ACCESS_ROLE: Shape =
 const KIND: Shape = Word(&["manages", "trust"]);
 const ORIGIN: Shape = Word(&["provisioned", "requested", "granted"]);
 const SIDE: Shape = OrNull(&Word(&["partner", "customer", "operator"]));
+const FIXER: Shape = Word(&["person", "partner", "customer", "operator"]);
 const APPROVAL: Shape = Word(&["standing", "each_time"]);
 const STATE: Shape =
     Word(&["requested", "active", "suspended", "declined", "expired", "ended", "scheduled"]);
@@ -420,6 +421,7 @@ static EXPLAINED_COMPONENT: Component = Component {
         ),
         ("is_alive", Maybe(&Truth)),
         ("dead_by", Maybe(&TEXTS)),
+        ("causes", Maybe(&List(&Object(&[("reason", Text), ("can_be_fixed_by", FIXER)])))),
         ("token", Maybe(&OrNull(&Open))),
     ]),
 };
