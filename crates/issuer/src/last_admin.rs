@@ -3,7 +3,7 @@
 
 use procura_domain::{LoginRules, UserRole};
 use procura_store::{Tx, identity_providers::Provider, policies::demands, users::User};
-use procura_token::{ProviderId, UserId};
+use procura_token::{ProviderId, TenantId, UserId};
 
 use crate::{
     Error, Result,
@@ -23,16 +23,44 @@ pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
 }
 
 async fn has_another_admin(tx: &mut Tx, user: &User) -> Result<bool> {
-    let others = tx.list_other_admins(user.tenant, user.id).await?;
-    if others.is_empty() {
+    let mut others = tx.list_admins(user.tenant).await?;
+    others.retain(|other| other.id != user.id);
+    can_any_log_in(tx, user.tenant, &others).await
+}
+
+/// Who administers a tenant; the more the higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Administered {
+    /// By nobody.
+    Not,
+    /// By people who have no way in just now.
+    FromOutside,
+    /// By somebody who can log in.
+    Well,
+}
+
+/// Who administers this tenant, as it is in this transaction.
+pub(crate) async fn administered(tx: &mut Tx, tenant: TenantId) -> Result<Administered> {
+    let admins = tx.list_admins(tenant).await?;
+    Ok(if can_any_log_in(tx, tenant, &admins).await? {
+        Administered::Well
+    } else if admins.is_empty() {
+        Administered::Not
+    } else {
+        Administered::FromOutside
+    })
+}
+
+async fn can_any_log_in(tx: &mut Tx, tenant: TenantId, admins: &[User]) -> Result<bool> {
+    if admins.is_empty() {
         return Ok(false);
     }
-    let providers = tx.list_providers(user.tenant).await?;
-    let links = tx.list_links_of_admins(user.tenant).await?;
-    let applied = tx.list_applied(user.tenant).await?;
-    Ok(others.iter().any(|other| {
-        let rules = demands(&applied, &other.roles);
-        can_log_in((other, &rules), &providers, &links)
+    let providers = tx.list_providers(tenant).await?;
+    let links = tx.list_links_of_admins(tenant).await?;
+    let applied = tx.list_applied(tenant).await?;
+    Ok(admins.iter().any(|admin| {
+        let rules = demands(&applied, &admin.roles);
+        can_log_in((admin, &rules), &providers, &links)
     }))
 }
 

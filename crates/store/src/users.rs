@@ -232,13 +232,13 @@ impl Tx {
         Ok(())
     }
 
-    /// The other active people of the tenant who administer it.
-    pub async fn list_other_admins(&mut self, tenant: TenantId, id: UserId) -> Result<Vec<User>> {
-        const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 AND id <> $2 \
-                            AND status = 'active' AND (ends_at IS NULL OR ends_at > $3) \
+    /// The active people of the tenant who administer it.
+    pub async fn list_admins(&mut self, tenant: TenantId) -> Result<Vec<User>> {
+        const LIST: &str = "SELECT * FROM users WHERE tenant_id = $1 \
+                            AND status = 'active' AND (ends_at IS NULL OR ends_at > $2) \
                             AND ' ' || roles || ' ' LIKE '% tenant-admin %' ORDER BY id";
         let now = self.now();
-        let list = query(LIST).bind(tenant.to_string()).bind(id.to_string()).bind(now.0);
+        let list = query(LIST).bind(tenant.to_string()).bind(now.0);
         list.fetch_all(self.connection()).await?.iter().map(user).collect()
     }
 
