@@ -14,7 +14,7 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 28] = [
+const RESERVED: [&str; 29] = [
     "access_request.",
     "audit.",
     "authorization.",
@@ -35,6 +35,7 @@ const RESERVED: [&str; 28] = [
     "limits.",
     "login",
     "partner_access.",
+    "partner_code.",
     "policy.",
     "relationship.",
     "resource_server.",
@@ -121,7 +122,8 @@ impl Issuer {
         if let Some(tenant) = tenant {
             caller.read(tenant)?;
         }
-        let mut listed = self.0.store.list_audit(&Filter { of_tenant: tenant, ..filter }).await?;
+        let filter = Filter { of_tenant: tenant, hides_incidents: !is_operator, ..filter };
+        let mut listed = self.0.store.list_audit(&filter).await?;
         if !is_operator {
             for entry in &mut listed {
                 hide_other_side(&mut entry.chained.entry, caller.tenant);
@@ -137,7 +139,8 @@ impl Issuer {
         filter: Filter,
     ) -> Result<Vec<Listed>> {
         let tenant = caller.administer(caller.tenant)?.tenant();
-        let filter = Filter { target: Some(tenant), is_by_others: true, ..filter };
+        let filter =
+            Filter { target: Some(tenant), is_by_others: true, hides_incidents: true, ..filter };
         Ok(self.0.store.list_audit(&filter).await?)
     }
 

@@ -439,6 +439,8 @@ static INCIDENT_COMPONENT: Component = Component {
                 ("delegations_ended", List(&Id("dlg"))),
             ])),
         ),
+        ("requests_declined", Number),
+        ("proposals_declined", Number),
         ("checkpoint", SOME_TEXT),
         ("revoked", REVOKED),
     ]),
