@@ -63,7 +63,7 @@ pub enum Open {
     /// The relationship itself.
     Request,
     /// These terms, while it goes on.
-    Proposal(Terms),
+    Proposal(Box<Terms>),
 }
 
 /// A relationship that it touched.
@@ -272,7 +272,7 @@ async fn close(tx: &mut Tx, whose: Whose, access: Access) -> Result<Vec<Touched>
             told_no = told_no.saturating_add(1);
             Some(Open::Request)
         } else {
-            asked.remove(&before.id).map(Open::Proposal)
+            asked.remove(&before.id).map(|terms| Open::Proposal(Box::new(terms)))
         };
         if declined.is_some() {
             after.version = after.version.saturating_add(1);

@@ -1,6 +1,6 @@
 //! A file takes the role neither from the last who administers a tenant, nor from the last operator.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, slice};
 
 use procura_tests::{Ended, Scratch, procura};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn the_last_admin_of_a_tenant_keeps_the_role_until_another_can_log_in() {
     assert!(import(&folder, &first).status.success());
 
     let demoted = person(pat, &["member"]);
-    let mut bad = world(&[demoted.clone()]);
+    let mut bad = world(slice::from_ref(&demoted));
     bad["tenants"][1]["name"] = json!("Acme Corporation");
     let line = import(&folder, &bad);
     let line = line.refused();
@@ -88,9 +88,10 @@ fn the_last_operator_keeps_the_role_until_another_can_log_in() {
     assert!(import(&folder, &world(&[person(root, &operator)])).status.success());
     let demoted = person(root, &["member"]);
     let place = "users[0] (root@msp.test).roles: leaves no operator who can log in";
-    for bad in
-        [world(&[demoted.clone()]), world(&[demoted.clone(), invited("ida@msp.test", &operator)])]
-    {
+    for bad in [
+        world(slice::from_ref(&demoted)),
+        world(&[demoted.clone(), invited("ida@msp.test", &operator)]),
+    ] {
         let refused = import(&folder, &bad);
         assert!(refused.refused().contains(place), "{refused:?}");
     }
@@ -110,9 +111,12 @@ fn an_admin_whose_password_counts_for_nothing_in_the_end_is_not_one_who_is_left(
         let tia = person("tia@msp.test", &admin);
         let mut world = world(&[person("pat@msp.test", &["member"]), tia]);
         world["identity_providers"] = json!([{
-            "tenant": "msp", "name": "own", "title": "MSP", "issuer": "https://login.example",
-            "client_id": "procura", "client_secret": "a-secret-of-twenty-characters-or-more",
-            "domains": [domain], "links_by_email": true, "replaces_passwords": true,
+            "tenant": "msp", "name": "own", "issuer": "https://login.example",
+            "client_secret": "a-secret-of-twenty-characters-or-more",
+            "settings": {
+                "title": "MSP", "client_id": "procura", "domains": [domain],
+                "links_by_email": true, "replaces_passwords": true,
+            },
         }]);
         world
     };

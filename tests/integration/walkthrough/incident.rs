@@ -188,6 +188,15 @@ async fn the_evidence_comes_with_the_answer_where_it_is_asked_for() {
     assert!(refused.refused().contains("the audit log does not know it"), "{refused:?}");
 }
 
+/// All versions that somebody reads, none of them left out.
+async fn history(person: &Person, edge: &str) -> Vec<Value> {
+    let all = person.get(&format!("{edge}/history")).await.expect(200).json();
+    let all = all.as_array().expect("versions").clone();
+    let numbers: Vec<_> = all.iter().filter_map(|one| one["version"].as_u64()).collect();
+    assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
+    all
+}
+
 #[tokio::test]
 async fn what_waits_for_an_answer_is_declined_and_the_partner_reads_of_no_incident() {
     let house = House::start();
@@ -218,13 +227,6 @@ async fn what_waits_for_an_answer_is_declined_and_the_partner_reads_of_no_incide
     assert!(ada.get(&edge).await.expect(200).json()["proposal"].is_null());
 
     // Both sides read what is so; why, the partner cannot even guess.
-    let history = async |person: &Person, edge: &str| {
-        let all = person.get(&format!("{edge}/history")).await.expect(200).json();
-        let all = all.as_array().expect("versions").clone();
-        let numbers: Vec<_> = all.iter().filter_map(|one| one["version"].as_u64()).collect();
-        assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
-        all
-    };
     let actions = |all: &[Value]| all.iter().map(|one| one["action"].clone()).collect::<Vec<_>>();
     let seen = history(&ada, &edge).await;
     assert_eq!(actions(&seen)[3..], ["relationship.decline", "incident.declare"]);
