@@ -14,7 +14,7 @@ use crate::{Error, Issuer, Result, Via};
 pub const CHECKPOINT_TYPE: &str = "procura-audit-checkpoint+jwt";
 
 /// The server's own words, which are not a resource server's to write.
-const RESERVED: [&str; 31] = [
+const RESERVED: [&str; 32] = [
     "access_request.",
     "api_key.",
     "audit.",
@@ -37,6 +37,7 @@ const RESERVED: [&str; 31] = [
     "login",
     "logout",
     "partner_access.",
+    "partner_code.",
     "policy.",
     "quota.",
     "relationship.",
@@ -125,7 +126,7 @@ impl Issuer {
             caller.read(tenant)?;
         }
         let viewer = (!is_operator).then_some(caller.tenant);
-        let filter = Filter { of_tenant: tenant, viewer, ..filter };
+        let filter = Filter { of_tenant: tenant, viewer, hides_incidents: !is_operator, ..filter };
         let mut listed = self.0.store.list_audit(&filter).await?;
         if !is_operator {
             for entry in &mut listed {
@@ -142,7 +143,8 @@ impl Issuer {
         filter: Filter,
     ) -> Result<Vec<Listed>> {
         let tenant = caller.administer(caller.tenant)?.tenant();
-        let filter = Filter { target: Some(tenant), is_by_others: true, ..filter };
+        let filter =
+            Filter { target: Some(tenant), is_by_others: true, hides_incidents: true, ..filter };
         Ok(self.0.store.list_audit(&filter).await?)
     }
 

@@ -299,7 +299,7 @@ fn details(cut: &Cut) -> serde_json::Value {
 }
 
 /// May this caller make codes for the customer? Nobody calls on the command line.
-fn permit(caller: Option<&Caller>, customer: TenantId) -> Result<Permit> {
+pub(crate) fn permit(caller: Option<&Caller>, customer: TenantId) -> Result<Permit> {
     let permit = match caller {
         Some(caller) => caller.switch_access()?,
         None => Permit::at_the_machine(customer),

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error, Issuer, Result,
     hand::{Hand, Subject},
-    incident::Declared,
+    incident::{Declared, Open, Touched, Whose},
 };
 
 /// `typ` of the signed end of an evidence file.
@@ -54,11 +54,15 @@ enum Stage {
 impl Issuer {
     /// The evidence of what was declared, with the entries of the log since `from` that concern the tenant.
     pub fn evidence(&self, hand: Hand<'_>, declared: Declared, from: Ts) -> Result<Evidence> {
-        let about = Subject { tenant: declared.whose.tenant(), kind: RESOURCE, id: "" };
+        let whose = declared.whose;
+        let about = Subject { tenant: whose.tenant(), kind: RESOURCE, id: "" };
+        let entry = self.entry_by(hand, ACTION, about, Map::new())?;
+        // What is looked into at a partner is not told to the partner.
+        let target = entry.target_tenant_id.filter(|_| matches!(whose, Whose::Tenant(_)));
         Ok(Evidence {
             issuer: self.clone(),
             seal: Seal::default(),
-            entry: self.entry_by(hand, ACTION, about, Map::new())?,
+            entry: Entry { target_tenant_id: target, ..entry },
             stage: Stage::Incident(Box::new(declared), from),
             lowest: i64::MAX,
         })
@@ -86,8 +90,7 @@ impl Evidence {
                 self.stage = Stage::Log(Box::new(filter));
                 let first = beginning(&self.issuer.0.settings.issuer, &declared, from);
                 let touched = declared.touched.iter().flat_map(|one| {
-                    let edge = edge(&one.before, &one.after);
-                    std::iter::once(edge).chain(one.delegations.iter().map(running))
+                    std::iter::once(edge(one)).chain(one.delegations.iter().map(running))
                 });
                 Ok(Some(self.seal.add(std::iter::once(first).chain(touched))))
             }
@@ -222,14 +225,23 @@ fn beginning(issuer: &str, declared: &Declared, from: Ts) -> Value {
     json!({
         "kind": "incident", "issuer": issuer, "at": at.rfc3339(), "since": from.rfc3339(),
         "whose": whose.word(), "tenant_id": whose.tenant(), "mode": access,
-        "relationships": touched.len(), "delegations_ended": revoked.delegations_ended,
+        "relationships": touched.len(), "requests_declined": declared.requests_declined(),
+        "proposals_declined": declared.proposals_declined(), "delegations_ended": revoked.delegations_ended,
         "revocation_seq": revoked.seq, "verifiers_live": revoked.verifiers_live,
         "verifiers_confirmed": revoked.verifiers_confirmed, "elapsed_ms": revoked.elapsed_ms,
     })
 }
 
-fn edge(before: &Relationship, after: &Relationship) -> Value {
-    json!({ "kind": "relationship", "before": told(before), "after": told(after) })
+fn edge(one: &Touched) -> Value {
+    let Touched { before, after, declined, .. } = one;
+    let proposal = match declined {
+        Some(Open::Proposal(terms)) => Some(terms),
+        Some(Open::Request) | None => None,
+    };
+    json!({
+        "kind": "relationship", "before": told(before), "after": told(after),
+        "proposal_declined": proposal,
+    })
 }
 
 fn told(edge: &Relationship) -> Value {

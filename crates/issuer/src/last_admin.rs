@@ -31,6 +31,33 @@ pub(crate) async fn has_admin(
     besides: Option<UserId>,
 ) -> Result<bool> {
     let admins = tx.list_admins(tenant, besides).await?;
+    can_any_log_in(tx, tenant, &admins).await
+}
+
+/// Who administers a tenant; the more the higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Administered {
+    /// By nobody.
+    Not,
+    /// By people who have no way in just now.
+    FromOutside,
+    /// By somebody who can log in.
+    Well,
+}
+
+/// Who administers this tenant, as it is in this transaction.
+pub(crate) async fn administered(tx: &mut Tx, tenant: TenantId) -> Result<Administered> {
+    let admins = tx.list_admins(tenant, None).await?;
+    Ok(if can_any_log_in(tx, tenant, &admins).await? {
+        Administered::Well
+    } else if admins.is_empty() {
+        Administered::Not
+    } else {
+        Administered::FromOutside
+    })
+}
+
+async fn can_any_log_in(tx: &mut Tx, tenant: TenantId, admins: &[User]) -> Result<bool> {
     if admins.is_empty() {
         return Ok(false);
     }

@@ -51,6 +51,7 @@ mod mint;
 pub mod notices;
 mod parameters;
 pub mod partner_access;
+mod partner_code;
 pub mod passwords;
 pub mod policies;
 pub mod preview;

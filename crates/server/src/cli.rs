@@ -11,8 +11,9 @@ use crate::{
     explain_command,
     failure::Failure,
     identity_provider_commands as providers, incident_commands as incidents,
-    initial_token_commands as initial_tokens, key_commands as keys, policy_commands as policies,
-    quota_commands as quotas, resource_server_commands as servers, seed,
+    initial_token_commands as initial_tokens, key_commands as keys,
+    partner_code_commands as partner_codes, policy_commands as policies, quota_commands as quotas,
+    resource_server_commands as servers, seed,
     start::{self, First},
 };
 
@@ -47,6 +48,9 @@ enum Command {
     /// Shut partners out of a customer's tenant, or look after the codes with which the customer does so.
     #[command(subcommand)]
     BreakGlass(glass::Command),
+    /// Look at the code by which partners may ask a customer, or change it.
+    #[command(subcommand)]
+    PartnerCode(partner_codes::Command),
     /// Look after keys by which programs of partners' people act.
     #[command(subcommand)]
     ApiKey(api_keys::Command),
@@ -186,6 +190,7 @@ pub fn run() -> Result<(), Failure> {
         Command::AccessRequest(command) => requests::run(&command),
         Command::ApiKey(command) => api_keys::run(&command),
         Command::BreakGlass(command) => glass::run(&command),
+        Command::PartnerCode(command) => partner_codes::run(&command),
         Command::InitialToken(command) => initial_tokens::run(&command),
         Command::ResourceServer(command) => servers::run(&command),
         Command::IdentityProvider(command) => providers::run(&command),

@@ -92,9 +92,11 @@ async fn close(issuer: &Issuer, declare: &Declare, data: &Path) -> Result<(), Fa
         let _ = fs::remove_file(&declare.evidence);
         refused("the incident".to_owned())(error)
     })?;
+    let (requests, proposals) = (declared.requests_declined(), declared.proposals_declined());
     println!(
-        "{} relationships are {access} or less; {} delegations ended; {} of {} verifiers have applied it.",
-        declared.touched.len(),
+        "{} relationships are {access} or less; {requests} requests and {proposals} proposals declined; \
+         {} delegations ended; {} of {} verifiers have applied it.",
+        declared.touched.len().saturating_sub(requests),
         declared.revoked.delegations_ended,
         declared.revoked.verifiers_confirmed,
         declared.revoked.verifiers_live,

@@ -29,6 +29,7 @@ mod metrics;
 mod oauth;
 mod openapi;
 mod outbound;
+mod partner_code_commands;
 mod policy_commands;
 mod proxies;
 mod pulse;

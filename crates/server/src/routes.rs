@@ -206,7 +206,7 @@ fn relationship_routes() -> Routes {
 }
 
 fn tenant_routes() -> Routes {
-    use api::{access_requests, audit, relationships, tenants, users};
+    use api::{access_requests as asked, audit, partner_code, relationships, tenants, users};
     Routes::about("Tenants")
         .route(
             "/api/partners/tenants",
@@ -222,30 +222,22 @@ fn tenant_routes() -> Routes {
                 .put(tenants::switch_partner_access)
                 .is(&tenants::SWITCH_PARTNER_ACCESS),
         )
+        .route("/api/tenants/partner-code", post(partner_code::change).is(&partner_code::CHANGE))
         .route(
             "/api/tenants/partner-activity",
             get(audit::partner_activity).is(&audit::PARTNER_ACTIVITY),
         )
-        .route(
-            "/api/tenants/access-requests",
-            get(access_requests::list).is(&access_requests::LIST),
-        )
-        .route(
-            "/api/tenants/access-requests/{id}",
-            get(access_requests::find).is(&access_requests::FIND),
-        )
+        .route("/api/tenants/access-requests", get(asked::list).is(&asked::LIST))
+        .route("/api/tenants/access-requests/{id}", get(asked::find).is(&asked::FIND))
         .route(
             "/api/tenants/access-requests/{id}/approve",
-            post(access_requests::approve).is(&access_requests::APPROVE),
+            post(asked::approve).is(&asked::APPROVE),
         )
         .route(
             "/api/tenants/access-requests/{id}/decline",
-            post(access_requests::decline).is(&access_requests::DECLINE),
+            post(asked::decline).is(&asked::DECLINE),
         )
-        .route(
-            "/api/tenants/access-requests/{id}/end",
-            post(access_requests::end).is(&access_requests::END),
-        )
+        .route("/api/tenants/access-requests/{id}/end", post(asked::end).is(&asked::END))
         .route("/api/tenants/users", get(users::list).is(&users::LIST))
         .route("/api/tenants/users/{id}/disable", post(users::disable).is(&users::DISABLE))
         .route("/api/tenants/users/{id}/enable", post(users::enable).is(&users::ENABLE))

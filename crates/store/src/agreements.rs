@@ -62,7 +62,7 @@ fn version(row: &Row) -> Result<Version> {
     })
 }
 
-fn proposal(row: &Row) -> Result<Proposal> {
+pub(crate) fn proposal(row: &Row) -> Result<Proposal> {
     Ok(Proposal {
         relationship: row.parsed("relationship_id")?,
         terms: row.json("terms")?,

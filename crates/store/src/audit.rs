@@ -275,6 +275,8 @@ pub struct Filter {
     pub result: Option<String>,
     /// Only entries caused by people of other tenants than the target.
     pub is_by_others: bool,
+    /// Without what was done about the tenant as a partner, for whom it is not told as what it was.
+    pub hides_incidents: bool,
     /// This action.
     pub action: Option<String>,
     /// This kind of thing.
@@ -336,6 +338,9 @@ impl Filter {
         and("at < ?", at(self.to));
         if self.is_by_others {
             text.push_str(" AND actor_tenant_id <> target_tenant_id");
+        }
+        if self.hides_incidents {
+            text.push_str(" AND NOT (action LIKE 'incident.%' AND resource_type = 'partner')");
         }
         values.push(Value::from(self.limit.unwrap_or(i64::MAX)));
         // Writing to a string cannot fail.

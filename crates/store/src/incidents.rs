@@ -1,11 +1,12 @@
-//! All live relationships of one tenant closed together: a handful of statements, however many they are.
+//! All live relationships of one tenant closed together, and what waits for an answer about them turned down: a
+//! handful of statements, however many they are.
 
 use procura_domain::{Access, Relationship, relationship::Side};
 use procura_token::TenantId;
 
 use crate::{
     Result, Store, Tx,
-    agreements::Version,
+    agreements::{Proposal, Version, proposal},
     delegations::{Delegation, delegation},
     relationships::relationship,
     row::{Columns, json},
@@ -34,7 +35,50 @@ impl Tx {
         rows.iter().map(relationship).collect()
     }
 
-    /// Brings those of them that stand higher down to this position, each as its next version; answers how
+    /// Declines those of them that wait for a first answer, each as its next version; answers how many they were.
+    pub async fn decline_requests(&mut self, (side, tenant): (Side, TenantId)) -> Result<u64> {
+        const OUT_OF: &str = "UPDATE relationships SET state = 'declined', version = version + 1, \
+                              changed_at = $2 WHERE partner_id = $1 AND is_current = 1 \
+                              AND state = 'requested'";
+        const INTO: &str = "UPDATE relationships SET state = 'declined', version = version + 1, \
+                            changed_at = $2 WHERE customer_id = $1 AND is_current = 1 \
+                            AND state = 'requested'";
+        let now = self.now();
+        let decline = query(if side == Side::Partner { OUT_OF } else { INTO });
+        decline.bind(tenant.to_string()).bind(now.0).execute(self.connection()).await
+    }
+
+    /// Turns down whatever partners ask for while those of them go on, each as the next version of its
+    /// relationship; answers each.
+    pub async fn decline_proposals(
+        &mut self,
+        (side, tenant): (Side, TenantId),
+    ) -> Result<Vec<Proposal>> {
+        const OUT_OF: &str = "UPDATE relationships SET version = version + 1, changed_at = $2 \
+                              WHERE partner_id = $1 AND is_current = 1 \
+                              AND state IN ('active', 'suspended') \
+                              AND id IN (SELECT relationship_id FROM relationship_proposals)";
+        const INTO: &str = "UPDATE relationships SET version = version + 1, changed_at = $2 \
+                            WHERE customer_id = $1 AND is_current = 1 \
+                            AND state IN ('active', 'suspended') \
+                            AND id IN (SELECT relationship_id FROM relationship_proposals)";
+        const END_OUT_OF: &str = "DELETE FROM relationship_proposals WHERE relationship_id IN \
+                                  (SELECT id FROM relationships WHERE partner_id = $1 \
+                                  AND is_current = 1 AND state IN ('active', 'suspended')) \
+                                  RETURNING *";
+        const END_INTO: &str = "DELETE FROM relationship_proposals WHERE relationship_id IN \
+                                (SELECT id FROM relationships WHERE customer_id = $1 \
+                                AND is_current = 1 AND state IN ('active', 'suspended')) \
+                                RETURNING *";
+        let (now, is_out) = (self.now(), side == Side::Partner);
+        let number = query(if is_out { OUT_OF } else { INTO });
+        number.bind(tenant.to_string()).bind(now.0).execute(self.connection()).await?;
+        let end = query(if is_out { END_OUT_OF } else { END_INTO });
+        let rows = end.bind(tenant.to_string()).fetch_all(self.connection()).await?;
+        rows.iter().map(proposal).collect()
+    }
+
+    /// Brings those of them that are agreed on and stand higher down to this position, each as its next version; answers how
     /// many they were. None is ever brought up.
     pub async fn lower_access(
         &mut self,
@@ -43,11 +87,11 @@ impl Tx {
     ) -> Result<u64> {
         const OUT_OF: &str = "UPDATE relationships SET access = $2, version = version + 1, \
                               changed_at = $3 WHERE partner_id = $1 AND is_current = 1 \
-                              AND state IN ('requested', 'active', 'suspended') \
+                              AND state IN ('active', 'suspended') \
                               AND access <> 'off' AND access <> $2 AND $2 <> 'on'";
         const INTO: &str = "UPDATE relationships SET access = $2, version = version + 1, \
                             changed_at = $3 WHERE customer_id = $1 AND is_current = 1 \
-                            AND state IN ('requested', 'active', 'suspended') \
+                            AND state IN ('active', 'suspended') \
                             AND access <> 'off' AND access <> $2 AND $2 <> 'on'";
         let now = self.now();
         query(if side == Side::Partner { OUT_OF } else { INTO })

@@ -112,6 +112,13 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives the tenant another partner code; answers whether there is such a tenant. A taken code is a conflict.
+    pub async fn update_partner_code(&mut self, id: TenantId, code: &str) -> Result<bool> {
+        const UPDATE: &str = "UPDATE tenants SET partner_code = $2 WHERE id = $1";
+        let update = query(UPDATE).bind(id.to_string()).bind(code);
+        Ok(update.execute(self.connection()).await? > 0)
+    }
+
     /// Sets the tenant's switch for all partners; answers what it was.
     pub async fn update_partner_access(
         &mut self,

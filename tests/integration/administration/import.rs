@@ -103,6 +103,8 @@ fn world() -> Value {
         "users": [
             { "email": "pat@msp.test", "tenant": "msp", "roles": ["partner-admin", "tenant-admin"],
               "password": PASSWORD },
+            { "email": "tia@msp.test", "tenant": "msp", "roles": ["tenant-admin"],
+              "password": PASSWORD },
         ],
         "clients": [
             { "id": "cli_api", "tenant": "msp", "name": "API", "secret": SECRET },
@@ -122,7 +124,7 @@ async fn a_changed_file_changes_what_differs_and_deletes_nothing() {
     let folder = Scratch::new();
     let write = |world: &Value| write(&folder, "seed", &world.to_string());
     let made = import(&folder, &write(&world()));
-    assert_eq!(said(&made).lines().count(), 7, "{made:?}");
+    assert_eq!(said(&made).lines().count(), 8, "{made:?}");
     let again = import(&folder, &write(&world()));
     assert_eq!(said(&again), "Nothing to change.\n");
 
@@ -224,7 +226,7 @@ async fn a_file_that_is_wrong_is_one_line_with_its_place_and_changes_nothing() {
     assert!(import(&folder, Path::new("/not/there")).refused().contains("/not/there"));
     // Nothing of all that is in the database: the honest twin makes everything.
     let good = write(&folder, "good.json", &world().to_string());
-    assert_eq!(said(&import(&folder, &good)).lines().count(), 7);
+    assert_eq!(said(&import(&folder, &good)).lines().count(), 8);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod clients;
 mod command_line;
 mod identity_providers;
 mod import;
+mod import_last;
 mod initial_tokens;
 mod resource_servers;
 mod secrets;

@@ -167,6 +167,7 @@ pub async fn prepare(name: &str, world: &mut World) {
             let path = format!("/api/tenants/access-requests/{}/approve", world.things["request"]);
             world.ada.step(&path).await.expect(200);
         }
+        "changePartnerCode" => world.look_at_code().await,
         "endDelegationIn" | "endDelegationOf" => world.enter().await,
         "deletePolicy" | "applyPolicy" | "removePolicy" => a_policy(world, name).await,
         _ => {}

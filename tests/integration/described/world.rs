@@ -164,6 +164,12 @@ impl World {
         world
     }
 
+    /// The code by which the customer can be asked now.
+    pub async fn look_at_code(&mut self) {
+        let access = self.ada.get("/api/tenants/partner-access").await;
+        self.code = access.expect(200).string("partner_code");
+    }
+
     async fn let_in(&mut self) {
         let mut all = BTreeMap::from([("anon", String::new())]);
         let own = [("grant_type", "client_credentials"), ("scope", SCOPE)];

@@ -4,6 +4,7 @@ mod copied;
 mod cut_off;
 mod faults;
 mod incident;
+mod last_admins;
 mod moved;
 mod once;
 mod quotas;

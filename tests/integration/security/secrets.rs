@@ -7,7 +7,7 @@ use procura_tests::{Answer, House, HouseOptions, exchange_form, form};
 use reqwest::header::SET_COOKIE;
 use serde_json::json;
 
-use super::{PAT, PATIENT, READ_BILLING, credentials, http, send};
+use super::{ADA, PAT, PATIENT, READ_BILLING, credentials, http, send};
 use crate::protocol::relying_party::{
     SCOPE, authorize, redeem, refresh, register, request, tokens, value,
 };
@@ -124,6 +124,25 @@ async fn by_a_client(house: &House, kept: &mut Kept) {
     kept.keep("wrong subject token", wrong);
 }
 
+/// A customer's, on paper: used, unused and mistyped, as they are written and as they are read.
+async fn on_paper(house: &House, kept: &mut Kept) {
+    let ada = house.log_in(ADA).await;
+    let made = ada.step("/api/tenants/break-glass-codes").await.expect(201).json();
+    let mut codes: Vec<_> = made["codes"].as_array().unwrap().iter().collect();
+    let typed = json!(format!("9{}", &codes[1].as_str().unwrap()[1..]));
+    for (code, status) in [(codes[0], 200), (codes[0], 403), (&typed, 403)] {
+        let said = json!({ "tenant": "acme-corp", "code": code });
+        send(http().post(format!("{}/break-glass", house.url())).json(&said)).await.expect(status);
+    }
+    codes.push(&typed);
+    for code in codes {
+        let (_, letters) = code.as_str().unwrap().split_once('-').unwrap();
+        kept.keep("break-glass code", letters);
+        kept.keep("break-glass code in one", &letters.replace('-', ""));
+        kept.keep("break-glass code in small letters", &letters.replace('-', "").to_lowercase());
+    }
+}
+
 #[tokio::test]
 async fn no_secret_stands_in_the_database_a_backup_a_log_or_a_figure() {
     let environment = vec![
@@ -136,6 +155,7 @@ async fn no_secret_stands_in_the_database_a_backup_a_log_or_a_figure() {
     let mut kept = Kept::default();
     by_a_person(&house, &mut kept).await;
     by_a_client(&house, &mut kept).await;
+    on_paper(&house, &mut kept).await;
     let master = fs::read_to_string(house.data().join("keys/master.key")).unwrap();
     kept.keep("master key", master.trim());
 
@@ -156,6 +176,10 @@ async fn no_secret_stands_in_the_database_a_backup_a_log_or_a_figure() {
             assert!(!holds(bytes, secret), "the {what} stands in {place}");
         }
     }
+    let (_, codes) =
+        places.iter().find(|(name, _)| name.ends_with("-break_glass_codes.jsonl")).unwrap();
+    let codes = String::from_utf8_lossy(codes);
+    assert_eq!(codes.lines().filter(|row| row.contains("$argon2id$")).count(), 8, "{codes}");
     // What is no secret is found, so the search finds things.
     let (_, database) = places.iter().find(|(name, _)| name == "procura.db").unwrap();
     assert!(holds(database, PAT));

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use procura_tests::{Ended, House, Isp};
+use procura_tests::{Ended, House, Isp, Person};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,6 +12,8 @@ use super::{
 
 const INCIDENTS: &str = "/api/incidents";
 const FAY: &str = "fay@fabrikam.test";
+/// What a partner reads of who moved a relationship on the other side, and why.
+const NOTHING: (&Value, &Value, &Value) = (&Value::Null, &Value::Null, &Value::Null);
 
 fn verify(house: &House, path: &str) -> Ended {
     house.command(&["audit", "verify-evidence", path])
@@ -43,7 +45,10 @@ async fn one_command_closes_a_partners_doors_and_writes_the_evidence() {
     let of = |kind: &str| lines.iter().filter(|l| l["kind"] == kind).collect::<Vec<_>>();
     let edges = of("relationship");
     assert!(edges.len() >= 3, "all that are live");
-    assert!(edges.iter().all(|edge| edge["after"]["access"] == "off"));
+    let (asked, agreed): (Vec<&Value>, Vec<&Value>) =
+        edges.iter().partition(|edge| edge["before"]["state"] == "requested");
+    assert!(agreed.iter().all(|edge| edge["after"]["access"] == "off"));
+    assert_eq!((asked.len(), &asked[0]["after"]["state"]), (1, &json!("declined")));
     assert!(edges.iter().any(|edge| edge["before"]["access"] == "on"));
     let ran = of("delegation");
     assert_eq!((ran.len(), &ran[0]["user_id"]), (1, &json!(house.user(PAT))));
@@ -74,7 +79,7 @@ async fn one_command_closes_a_partners_doors_and_writes_the_evidence() {
     house.command(&["incident", "--partner", "nobody", "--evidence", other_path]).refused();
     assert!(!other.exists());
     let log = house.log_in(ROOT).await.get("/api/audit-logs?action=incident.declare").await;
-    assert_eq!(log.expect(200).json().as_array().map(Vec::len), Some(edges.len() + 1));
+    assert_eq!(log.expect(200).json().as_array().map(Vec::len), Some(agreed.len() + 1));
 
     // What the customer closed or not, it opens again itself.
     let open = json!({ "access": "on" });
@@ -181,4 +186,106 @@ async fn the_evidence_comes_with_the_answer_where_it_is_asked_for() {
     let same_keys = House::on_a_file();
     let refused = verify(&same_keys, path);
     assert!(refused.refused().contains("the audit log does not know it"), "{refused:?}");
+}
+
+/// All versions that somebody reads, none of them left out.
+async fn history(person: &Person, edge: &str) -> Vec<Value> {
+    let all = person.get(&format!("{edge}/history")).await.expect(200).json();
+    let all = all.as_array().expect("versions").clone();
+    let numbers: Vec<_> = all.iter().filter_map(|one| one["version"].as_u64()).collect();
+    assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
+    all
+}
+
+#[tokio::test]
+async fn what_waits_for_an_answer_is_declined_and_the_partner_reads_of_no_incident() {
+    let house = House::start();
+    let (pat, ada, root) =
+        (house.log_in(PAT).await, house.log_in(ADA).await, house.log_in(ROOT).await);
+    let gil = house.log_in("gil@globex.test").await;
+    let (edge, asked) =
+        (house.relationship("northwind>acme-corp"), house.relationship("northwind>globex"));
+    ada.patch(&edge, &json!({ "access_role": "msp_billing" })).await.expect(200);
+    let wish = json!({ "access_role": "msp_full", "reason": "to help" });
+    pat.patch(&edge, &wish).await.expect(202);
+    let body = json!({
+        "partner_id": house.tenant("northwind"), "mode": "restricted", "evidence_days": 0,
+    });
+    let answer = root.post(INCIDENTS, &body).await;
+    let first: Value =
+        serde_json::from_str(answer.expect(200).text.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["requests_declined"], &first["proposals_declined"]),
+        (&json!(1), &json!(1)),
+        "{first}"
+    );
+    // Nobody says yes to it any more, and what is asked anew is a new thing.
+    let about = gil.step(&format!("{asked}/approve")).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("declined"));
+    let about = ada.post_seen(&edge, "approve", &json!({})).await.problem(409, "wrong_state");
+    assert_eq!(about.as_deref(), Some("active"));
+    assert!(ada.get(&edge).await.expect(200).json()["proposal"].is_null());
+
+    // Both sides read what is so; why, the partner cannot even guess.
+    let actions = |all: &[Value]| all.iter().map(|one| one["action"].clone()).collect::<Vec<_>>();
+    let seen = history(&ada, &edge).await;
+    assert_eq!(actions(&seen)[3..], ["relationship.decline", "incident.declare"]);
+    assert_eq!(seen[3]["changes"]["proposal"]["to"], Value::Null);
+    assert_eq!(seen[3]["changes"]["proposal"]["from"]["access_role"], "msp_full");
+    let told = history(&pat, &edge).await;
+    assert_eq!(actions(&told)[3..], ["relationship.decline", "relationship.access"]);
+    assert_eq!(told[4]["changes"]["access"], json!({ "from": "on", "to": "restricted" }));
+    for one in &told[3..] {
+        assert_eq!((&one["side"], &one["user_id"], &one["reason"]), NOTHING);
+    }
+    let told = history(&pat, &asked).await;
+    assert_eq!(actions(&told)[1..], ["relationship.decline"]);
+    let declined = gil.get("/api/audit-logs?action=relationship.decline").await.expect(200).json();
+    assert_eq!(declined[0]["actor_user_id"], house.user(ROOT));
+    assert_eq!(declined[0]["details"]["changes"]["state"]["to"], "declined");
+
+    let tom = house.log_in(TOM).await;
+    for log in ["/api/audit-logs?limit=1000", "/api/tenants/partner-activity?limit=1000"] {
+        for filter in ["", "&action=incident.declare", "&action=incident.evidence"] {
+            let read = tom.get(&format!("{log}{filter}")).await;
+            assert!(!read.expect(200).text.contains("incident"), "{}", read.text);
+        }
+    }
+    let log = ada.get("/api/audit-logs?action=incident.declare").await.expect(200).json();
+    assert_eq!(log.as_array().map(Vec::len), Some(1), "the customer reads what it was");
+    for (action, whole) in [("incident.declare", 1), ("incident.evidence", 1)] {
+        let log = root.get(&format!("/api/audit-logs?action={action}&limit=1000")).await;
+        let log = log.expect(200).json();
+        let about = |one: &&Value| one["resource_type"] != "relationship";
+        assert_eq!(log.as_array().unwrap().iter().filter(about).count(), whole, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn an_incident_at_a_customer_declines_what_partners_ask_of_it() {
+    let house = House::start();
+    let (pat, root) = (house.log_in(PAT).await, house.log_in(ROOT).await);
+    let gil = house.log_in("gil@globex.test").await;
+    let wish = json!({ "access_role": "msp_full" });
+    let elsewhere = house.relationship("northwind>acme-corp");
+    house
+        .log_in(ADA)
+        .await
+        .patch(&elsewhere, &json!({ "access_role": "auditor" }))
+        .await
+        .expect(200);
+    pat.patch(&elsewhere, &wish).await.expect(202);
+    let body = json!({ "tenant_id": house.tenant("globex"), "mode": "off" });
+    let answer = root.post(INCIDENTS, &body).await.expect(200).json();
+    assert_eq!(
+        (&answer["requests_declined"], &answer["proposals_declined"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(gil.get(&house.relationship("northwind>globex")).await.string("state"), "declined");
+    assert!(pat.get(&elsewhere).await.expect(200).json()["proposal"].is_object(), "not concerned");
+    // A second time there is nothing to decline, and a new request is the customer's to answer again.
+    let again = root.post(INCIDENTS, &body).await.expect(200).json();
+    assert_eq!((&again["requests_declined"], &again["relationships"]), (&json!(0), &json!([])));
+    let code = json!({ "partner_code": house.demo().partner_codes["globex"] });
+    pat.post("/api/v1/partner/relationships", &code).await.expect(201);
 }

@@ -97,6 +97,43 @@ async fn only_partner_admins_set_customers_up_and_names_may_repeat() {
     assert_eq!(acmes, 2);
 }
 
+#[tokio::test]
+async fn a_customer_that_cannot_be_set_up_leaves_nothing_behind() {
+    let house = House::on_a_file();
+    let (pat, root) = (house.log_in(PAT).await, house.log_in(super::ROOT).await);
+    let read = async |person: &Person, path: &str| person.get(path).await.expect(200).json();
+    let before = read(&pat, TENANTS).await;
+    let taken = json!({ "name": "Halfway House", "admin_email": super::ADA });
+    pat.post(TENANTS, &taken).await.problem(409, "conflict");
+
+    // Nothing of it is in any table, nor said to anybody.
+    let backup = house.data().join("backup");
+    let kept = || {
+        let made = house.command(&["backup", "create", "--to", backup.to_str().unwrap()]);
+        assert!(made.status.success(), "{made:?}");
+        let files =
+            fs::read_dir(&backup).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let all =
+            files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect::<String>();
+        fs::remove_dir_all(&backup).unwrap();
+        all
+    };
+    let all = kept();
+    assert!(all.contains("acme-corp") && !all.contains("halfway-house"), "a row is left");
+    assert!(!all.contains("Halfway House") && !all.contains("tenant.provision"));
+    assert_eq!(read(&pat, TENANTS).await, before);
+    let listed = read(&root, "/api/audit-logs?action=tenant.provision").await;
+    assert_eq!(listed, json!([]));
+    let mails = fs::read_dir(house.data().join("mail")).into_iter().flatten();
+    assert_eq!(mails.count(), 0, "nobody was written to");
+
+    // The honest twin has the name that is still free, and the same look finds it.
+    let good = json!({ "name": "Halfway House", "admin_email": EMAIL });
+    assert_eq!(pat.post(TENANTS, &good).await.expect(201).string("slug"), "halfway-house");
+    let all = kept();
+    assert!(all.contains("halfway-house") && all.contains("tenant.provision"));
+}
+
 /// A customer that Pat has just set up: its slug, its first admin, and the link for that person.
 async fn set_up(house: &House, pat: &Person) -> (String, String, String) {
     let new = json!({ "name": "Zenith Ltd", "admin_email": EMAIL, "access_role": "msp_full" });

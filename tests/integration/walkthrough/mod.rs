@@ -22,6 +22,7 @@ mod foreseen;
 mod idempotency;
 mod incident;
 mod invitation;
+pub mod last_admins;
 mod lifecycle;
 mod login;
 mod notices;

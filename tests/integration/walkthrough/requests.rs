@@ -8,6 +8,8 @@ use super::{ADA, BILLING, CREATE_TICKETS, PAT, READ_BILLING, not_available, open
 const GIL: &str = "gil@globex.test";
 const UMA: &str = "uma@umbrella.test";
 const ASK: &str = "/api/v1/partner/relationships";
+const ACCESS: &str = "/api/tenants/partner-access";
+const CODE: &str = "/api/tenants/partner-code";
 
 #[tokio::test]
 async fn a_customer_approves_a_request_with_less_than_was_asked() {
@@ -125,4 +127,60 @@ async fn why_somebody_asked_or_changed_is_kept_and_shown_to_whom_it_concerns() {
     // Nobody has to say why.
     ada.patch(&edge, &json!({ "access": "restricted" })).await.expect(200);
     assert!(last(&ada).await["reason"].is_null());
+}
+
+#[tokio::test]
+async fn a_customer_changes_its_code_and_the_old_one_opens_nothing() {
+    let house = House::start();
+    let (pat, sam, uma) =
+        (house.log_in(PAT).await, house.log_in(super::SAM).await, house.log_in(UMA).await);
+    let old = house.demo().partner_codes["umbrella"].clone();
+    let asked = pat.post(ASK, &json!({ "partner_code": old })).await;
+    let edge = format!("{ASK}/{}", asked.expect(201).string("id"));
+    // It is the admin's of the customer alone.
+    for other in [&pat, &sam, &house.log_in(super::ROOT).await] {
+        other.step(CODE).await.problem(403, "forbidden");
+    }
+    assert_eq!(uma.get(ACCESS).await.string("partner_code"), old, "nothing has changed");
+    let changed = uma.step(CODE).await;
+    let new = changed.expect(201).string("partner_code");
+    assert!(new != old && new.len() >= 32, "{new}");
+    assert_eq!(uma.get(ACCESS).await.string("partner_code"), new);
+    let entry = uma.entry_of(changed.request_id()).await;
+    assert_eq!(
+        (&entry["action"], &entry["actor_user_id"]),
+        (&json!("partner_code.change"), &json!(house.user(UMA)))
+    );
+    let log = uma.get("/api/audit-logs").await.expect(200).text.clone();
+    assert!(!log.contains(&new) && !log.contains(&old));
+    assert!(!house.stderr().contains(&new));
+
+    // What was asked with the old one still waits, and is answered as ever.
+    assert_eq!(uma.get(&edge).await.expect(200).string("state"), "requested");
+    uma.step(&format!("{edge}/decline")).await.expect(200);
+    pat.post(ASK, &json!({ "partner_code": old })).await.problem(404, "not_found");
+    pat.post(ASK, &json!({ "partner_code": new })).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_operator_changes_a_customers_code_at_the_machine() {
+    let house = House::start();
+    let pat = house.log_in(PAT).await;
+    let old = &house.demo().partner_codes["umbrella"];
+    let of = ["--tenant", "umbrella"];
+    let say = |verb: &str, more: &[&str]| {
+        let ended = house.command(&[&["partner-code", verb], &of[..], more].concat());
+        assert!(ended.status.success(), "{ended:?}");
+        ended.stdout.trim().to_owned()
+    };
+    assert_eq!(say("show", &[]), *old);
+    let new: serde_json::Value = serde_json::from_str(&say("change", &["--json"])).expect("JSON");
+    let new = new["partner_code"].as_str().expect("a code");
+    assert_eq!(say("show", &[]), new);
+    pat.post(ASK, &json!({ "partner_code": old })).await.problem(404, "not_found");
+    pat.post(ASK, &json!({ "partner_code": new })).await.expect(201);
+    let uma = house.log_in(UMA).await;
+    let log = uma.get("/api/audit-logs?action=partner_code.change").await.expect(200).json();
+    assert_eq!(log[0]["details"], json!({ "by": "command_line" }));
+    house.command(&["partner-code", "change", "--tenant", "nobody"]).refused();
 }

@@ -3,15 +3,19 @@
 //! others once it is there, it leaves alone: passwords, a customer's switch, relationships.
 
 mod clients;
+mod last;
 mod people;
 mod providers;
 pub mod seed;
 
-use std::{collections::BTreeSet, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use procura_domain::Quota;
 use procura_store::Tx;
-use procura_token::{ClientId, TenantId};
+use procura_token::{ClientId, TenantId, UserId};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -81,7 +85,9 @@ struct Run<'a> {
     /// Of what somebody has more now.
     added: BTreeSet<(TenantId, Quota)>,
     /// Where somebody has other roles now, and may be bound by other policies.
-    reshaped: BTreeSet<TenantId>,
+    reshaped: BTreeMap<TenantId, last::Reshaped>,
+    /// Where the file takes the role away from an operator who could log in.
+    unseated: Vec<(String, UserId)>,
 }
 
 fn fault<T>(place: impl Display, why: impl Display) -> Result<T, Fault> {
@@ -115,8 +121,9 @@ impl Issuer {
         let passwords = self.hash_passwords(seed).await?;
         let tx = self.begin_by(Hand::Import).await?;
         let did = Imported::default();
-        let (mails, added, reshaped) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let mut run = Run { issuer: self, tx, secrets, did, mails, added, reshaped };
+        let (mails, added) = (Vec::new(), BTreeSet::new());
+        let (reshaped, unseated) = (BTreeMap::new(), Vec::new());
+        let mut run = Run { issuer: self, tx, secrets, did, mails, added, reshaped, unseated };
         if let Err(fault) = run.everything(seed, &passwords).await {
             for mail in run.mails {
                 mail.put_away().await;
@@ -149,13 +156,14 @@ impl Run<'_> {
         self.resource_servers(seed).await?;
         self.check_references(seed).await?;
         self.relationships(seed).await?;
+        self.last_ones().await?;
         self.logins().await?;
         self.quotas().await
     }
 
     /// Logins that lack what is demanded of people with the roles of now end.
     async fn logins(&mut self) -> Result<(), Fault> {
-        for tenant in std::mem::take(&mut self.reshaped) {
+        for tenant in std::mem::take(&mut self.reshaped).into_keys() {
             let ended = enforce(&mut self.tx, tenant, None, "import.user").await?;
             self.issuer.note_enforced(&mut self.tx, (tenant, None), None, ended)?;
         }

@@ -193,7 +193,7 @@ impl Run<'_> {
                     let why = "a person of another tenant has this login name";
                     return fault(format!("{place}.email"), why);
                 }
-                Some(before) => self.changed_user(before, wanted).await?,
+                Some(before) => self.changed_user(&place, before, wanted).await?,
             }
         }
         Ok(())
@@ -220,7 +220,7 @@ impl Run<'_> {
         Ok(self.note(about, "created", &user.email, details)?)
     }
 
-    async fn changed_user(&mut self, before: User, wanted: User) -> Result<(), Fault> {
+    async fn changed_user(&mut self, place: &str, before: User, wanted: User) -> Result<(), Fault> {
         let mut roles = before.roles.clone();
         roles.sort_unstable();
         // What the person lets be known is told as changed, not repeated: the log is kept for long.
@@ -233,7 +233,7 @@ impl Run<'_> {
             return Ok(());
         }
         if roles != wanted.roles {
-            self.reshaped.insert(before.tenant);
+            self.reshape(place, (&before, &wanted.roles)).await?;
         }
         let is_narrower = roles.iter().any(|role| !wanted.roles.contains(role));
         let user = User { id: before.id, ..wanted };

@@ -110,6 +110,8 @@ fn told(declared: &Declared) -> Value {
     json!({
         "at": declared.at.rfc3339(),
         "relationships": touched.collect::<Vec<_>>(),
+        "requests_declined": declared.requests_declined(),
+        "proposals_declined": declared.proposals_declined(),
         "checkpoint": declared.checkpoint,
         "revoked": view::revoked(Some(&declared.revoked)),
     })

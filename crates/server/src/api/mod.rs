@@ -16,6 +16,7 @@ pub mod initial_tokens;
 pub mod input;
 pub mod me;
 pub mod paging;
+pub mod partner_code;
 pub mod policies;
 pub mod previews;
 pub mod problem;

@@ -441,6 +441,8 @@ static INCIDENT_COMPONENT: Component = Component {
                 ("delegations_ended", List(&Id("dlg"))),
             ])),
         ),
+        ("requests_declined", Number),
+        ("proposals_declined", Number),
         ("checkpoint", SOME_TEXT),
         ("revoked", REVOKED),
     ]),

@@ -67,7 +67,12 @@ pub(crate) fn version(version: &Version, edge: &Relationship, caller: &Caller) -
     json!({
         "version": version.version,
         "at": version.at.rfc3339(),
-        "action": version.action,
+        // What happened on the other side is none of the partner's business; that less is open now is.
+        "action": if is_shown || !version.action.starts_with("incident.") {
+            version.action.as_str()
+        } else {
+            "relationship.access"
+        },
         "side": version.side.filter(|_| is_shown),
         "user_id": version.user.filter(|_| is_person_shown),
         "changes": version.changes,
