@@ -102,6 +102,16 @@ async fn looks_like_nothing(
     assert!(matches!(foreign.0, 403 | 404) || is_list, "{method} {path}: {foreign:?}");
 }
 
+/// A key, and a policy.
+async fn made(house: &House, person: &Person) -> [String; 2] {
+    let key = json!({ "client_id": credentials(house, "portal").0, "name": "Nightly",
+        "permissions": format!("partner.tenants.switch_context {READ_BILLING}") });
+    let key = person.post("/api/api-keys", &key).await.expect(201).string("id");
+    let policy = json!({ "name": "Short", "rules": { "session_max_secs": 3600 } });
+    let policy = person.post("/api/policies", &policy).await.expect(201).string("id");
+    [key, policy]
+}
+
 #[tokio::test]
 async fn what_is_anothers_looks_like_what_is_not_there() {
     let house = patient_house();
@@ -116,11 +126,7 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
     fay.patch(&edge, &json!({ "approval": "each_time" })).await.expect(200);
     pat.exchange("fabrikam", READ_BILLING).await.oauth_error(400, "authorization_pending");
     let asked = fay.get("/api/tenants/access-requests").await.expect(200).json();
-    let key = json!({ "client_id": credentials(&house, "portal").0, "name": "Nightly",
-        "permissions": format!("partner.tenants.switch_context {READ_BILLING}") });
-    let key = pat.post("/api/api-keys", &key).await.expect(201).string("id");
-    let policy = json!({ "name": "Short", "rules": { "session_max_secs": 3600 } });
-    let policy = pat.post("/api/policies", &policy).await.expect(201).string("id");
+    let [key, policy] = made(&house, &pat).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let things = [
         Thing::of("ACR", &text(&asked[0]["id"])),
