@@ -334,6 +334,19 @@ impl Person {
         Answer::of(request.send().await.expect("the server answers")).await
     }
 
+    /// Asks for anything, with or without a body, if it is still the version with this tag, where there is one.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        (body, tag): (Option<&Value>, Option<&str>),
+    ) -> Answer {
+        let request = self.world.request(&self.home, method, path);
+        let request = body.into_iter().fold(request, |request, body| request.json(body));
+        let request = tag.into_iter().fold(request, |request, tag| request.header(IF_MATCH, tag));
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
     /// Changes something by POST, as the version that is there now.
     pub async fn post_seen(&self, thing: &str, step: &str, body: &Value) -> Answer {
         let seen = self.get(thing).await;
