@@ -341,9 +341,13 @@ impl Person {
         path: &str,
         (body, tag): (Option<&Value>, Option<&str>),
     ) -> Answer {
-        let request = self.world.request(&self.home, method, path);
-        let request = body.into_iter().fold(request, |request, body| request.json(body));
-        let request = tag.into_iter().fold(request, |request, tag| request.header(IF_MATCH, tag));
+        let mut request = self.world.request(&self.home, method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(tag) = tag {
+            request = request.header(IF_MATCH, tag);
+        }
         Answer::of(request.send().await.expect("the server answers")).await
     }
 

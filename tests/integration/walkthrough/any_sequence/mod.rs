@@ -29,7 +29,7 @@ use calls::{Call, Part, Step, Tag, Word, patch, step};
 use model::{ALL, Edge, Model, Side, State, day, is_part, names, set};
 use shown::{is_lawful, most, seen};
 
-const CASES: u32 = 20;
+const CASES: u32 = 30;
 const SEED: u64 = 5;
 const STEPS: usize = 32;
 const RELATIONSHIPS: &str = "/api/v1/partner/relationships";

@@ -389,10 +389,9 @@ impl Model {
         };
         match (word, asked.answer) {
             (Word::End, Some(Word::Yes | Word::ReadOnly)) => self.is_inside = false,
-            (Word::No, None) => {}
             (Word::Yes | Word::ReadOnly, None) if !is_asking => return 409,
             (Word::ReadOnly, None) if asked.wanted & READING == 0 => return 400,
-            (Word::Yes | Word::ReadOnly, None) => {}
+            (Word::Yes | Word::ReadOnly | Word::No, None) => {}
             _ => return 409,
         }
         asked.answer = Some(word);

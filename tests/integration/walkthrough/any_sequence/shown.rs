@@ -104,3 +104,33 @@ pub fn most(edge: &Edge, switch: Access, by_key: bool) -> u32 {
     };
     edge.terms.permissions() & ceiling
 }
+
+#[test]
+fn the_law_tells_whose_word_it_was() {
+    use super::{calls::Tag, model::names};
+    let asked = Edge::requested(&[]);
+    let before = Edge { state: State::Active, ..asked };
+    let wider = Terms { allows_automation: true, ..before.terms };
+    let after = Edge { terms: wider, version: 2, ..before };
+    let is_lawful = |side, call, before: &Edge, after: &Edge| {
+        super::is_lawful(&Step { side, tag: Tag::Seen, call }, before, after)
+    };
+    for (side, is_so) in [(Side::Partner, false), (Side::Operator, false), (Side::Customer, true)] {
+        let change = || Call::Change(Vec::new());
+        assert_eq!(is_lawful(side, change(), &before, &after), is_so, "{side:?}: terms");
+        let on = Edge { access: Access::On, ..after };
+        let off = Edge { access: Access::Off, ..after };
+        assert_eq!(is_lawful(side, change(), &off, &on), is_so, "{side:?}: the switch");
+        let stopped = Edge { state: State::Suspended(Side::Customer), ..before };
+        assert_eq!(is_lawful(side, Call::Resume, &stopped, &before), is_so, "{side:?}: resumes");
+        let yes = || Call::Approve(Vec::new());
+        assert_eq!(is_lawful(side, yes(), &asked, &before), is_so, "{side:?}: approves");
+        assert!(!is_lawful(side, yes(), &asked, &after), "{side:?}: more than was asked for");
+        assert!(!is_lawful(side, change(), &asked, &before), "{side:?}: nobody was asked");
+        assert!(is_lawful(side, change(), &after, &before), "{side:?}: less");
+    }
+    let restricted = Edge { access: Access::Restricted, ..after };
+    assert_eq!(names(most(&restricted, Access::On, true)), "partner.support.tickets.list");
+    assert_eq!(most(&before, Access::On, true), 0, "no key");
+    assert_eq!(most(&after, Access::Off, false), 0);
+}

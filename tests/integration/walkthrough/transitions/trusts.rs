@@ -4,7 +4,7 @@ use procura_token::Ts;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{BASE, DAY, Edge, LESS, SIDES, Stage, USED, column};
+use super::{BASE, DAY, Edge, SIDES, Stage, USED, column};
 use crate::walkthrough::TOM;
 
 /// As the other table; besides, `n` there is no such thing for them (404), and `*` a new one begins.
