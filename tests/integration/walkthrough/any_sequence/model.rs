@@ -198,7 +198,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn given(&self) -> u32 {
+    fn given(self) -> u32 {
         match self.answer {
             Some(Word::Yes) => self.wanted,
             Some(Word::ReadOnly) => self.wanted & READING,
