@@ -235,7 +235,7 @@ impl Model {
         match call {
             // What is not about a version of this relationship.
             Call::Request(parts) => self.request(*side, parts),
-            Call::Switch(_) | Call::Answer(..) if !is_customers => 403,
+            Call::Switch(_) | Call::Answer(..) | Call::Shrink if !is_customers => 403,
             Call::Switch(access) => {
                 self.is_inside &= self.switch == *access;
                 self.switch = *access;
@@ -244,15 +244,13 @@ impl Model {
             Call::Answer(place, word) => self.answer(*place, *word),
             // What some sides can never do, whatever they have seen.
             Call::Assign(_) if *side != Side::Partner => 403,
-            Call::Shrink if !is_customers => 403,
             Call::Shrink if *tag == Tag::None => 428,
             _ if is_stale => 412,
             Call::Change(parts) => self.change(*side, parts),
             Call::Extend(days) => self.change(*side, &[Part::Ends(Some(*days))]),
-            Call::Access(_) if !self.edge.is_live() => 409,
+            Call::Access(_) | Call::Assign(_) if !self.edge.is_live() => 409,
             Call::Access(_) if !is_customers => 403,
             Call::Access(access) => self.turn_into(Edge { access: *access, ..self.edge }),
-            Call::Assign(_) if !self.edge.is_live() => 409,
             Call::Assign(assigned) => self.turn_into(Edge { assigned: *assigned, ..self.edge }),
             Call::Shrink => self.shrink(),
             Call::Approve(less) => self.approve((*side, *tag), less),
@@ -306,8 +304,7 @@ impl Model {
         let is_other = is_wider || !old.are_within(&terms);
         match (side, edge.state) {
             (Side::Customer, State::Requested) if is_other => 409,
-            (Side::Partner, State::Requested) if is_wider => 403,
-            (Side::Operator, _) if is_wider => 403,
+            (Side::Partner, State::Requested) | (Side::Operator, _) if is_wider => 403,
             (Side::Partner, _) if is_wider => {
                 self.edge.wish = Some(terms);
                 self.edge.version += 1;
