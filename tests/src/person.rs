@@ -334,6 +334,23 @@ impl Person {
         Answer::of(request.send().await.expect("the server answers")).await
     }
 
+    /// Asks for anything, with or without a body, if it is still the version with this tag, where there is one.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        (body, tag): (Option<&Value>, Option<&str>),
+    ) -> Answer {
+        let mut request = self.world.request(&self.home, method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(tag) = tag {
+            request = request.header(IF_MATCH, tag);
+        }
+        Answer::of(request.send().await.expect("the server answers")).await
+    }
+
     /// Changes something by POST, as the version that is there now.
     pub async fn post_seen(&self, thing: &str, step: &str, body: &Value) -> Answer {
         let seen = self.get(thing).await;

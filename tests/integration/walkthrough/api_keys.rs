@@ -36,7 +36,7 @@ pub async fn key_of(house: &House, person: &Person) -> Key {
     make(person, &wish(house, &format!("{SWITCH} {READ_BILLING} {CREATE_TICKETS}"))).await
 }
 
-fn form<'a>(key: &'a str, tenant: &'a str, scope: &'a str) -> Vec<(&'static str, &'a str)> {
+pub fn form<'a>(key: &'a str, tenant: &'a str, scope: &'a str) -> Vec<(&'static str, &'a str)> {
     let form = exchange_form(key, tenant, scope).into_iter();
     let by_key = |(name, value)| (name, if name == "subject_token_type" { API_KEY } else { value });
     form.map(by_key).collect()

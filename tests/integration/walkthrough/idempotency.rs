@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use procura_tests::{Answer, House, HouseOptions, Person, Postgres};
 use serde_json::{Value, json};
 
-use super::{PAT, ROOT};
+use super::{ADA, PAT, READ_BILLING, ROOT};
 
 const TENANTS: &str = "/api/partners/tenants";
 const CLIENTS: &str = "/api/clients";
@@ -143,4 +143,90 @@ async fn a_key_holds_at_every_node_and_after_a_crash() {
     let after = pat.post_with_key(TENANTS, &tailspin(), "k").await;
     assert!(is_replayed(after.expect(201)));
     assert_eq!((&after.text, &there.text), (&first.text, &first.text));
+}
+
+/// How often the log says that this was done to a relationship.
+async fn times(admin: &Person, edge: &str, action: &str) -> usize {
+    let id = edge.rsplit('/').next().expect("an id");
+    let log = format!("/api/audit-logs?relationshipId={id}&action={action}&result=ok");
+    admin.get(&log).await.expect(200).json().as_array().map(Vec::len).expect("a list")
+}
+
+async fn versions(admin: &Person, edge: &str) -> usize {
+    let history = admin.get(&format!("{edge}/history")).await.expect(200).json();
+    history.as_array().map(Vec::len).expect("a list")
+}
+
+/// The same again is the same answer, and another request with its key is none.
+async fn again(who: &Person, path: &str, (body, key): (&Value, &str), first: &Answer) {
+    let again = who.post_with_key(path, body, key).await;
+    assert!(is_replayed(again.expect(200)) && !is_replayed(first.expect(200)));
+    assert_eq!((&again.text, again.header("etag")), (&first.text, first.header("etag")));
+    let other = json!({ "custom_permissions": READ_BILLING });
+    who.post_with_key(path, &other, key).await.problem(422, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_yes_and_a_stop_happen_once_and_a_replay_undoes_nothing_of_what_came_after() {
+    let house = House::start();
+    let (pat, gil) = (house.log_in(PAT).await, house.log_in("gil@globex.test").await);
+    let edge = house.relationship("northwind>globex");
+    let (none, path) = (json!({}), |step: &str| format!("{edge}/{step}"));
+    let yes = gil.post_with_key(&path("approve"), &none, "yes").await;
+    again(&gil, &path("approve"), (&none, "yes"), &yes).await;
+    assert_eq!(yes.string("state"), "active");
+    assert_eq!(
+        (versions(&gil, &edge).await, times(&gil, &edge, "relationship.approve").await),
+        (2, 1)
+    );
+
+    let scope = "partner.support.tickets.list";
+    let first = pat.switch("globex", scope).await;
+    let stop = gil.post_with_key(&path("suspend"), &none, "stop").await;
+    again(&gil, &path("suspend"), (&none, "stop"), &stop).await;
+    assert_eq!(stop.json()["revoked"]["delegations_ended"], 1);
+    gil.step(&path("resume")).await.expect(200);
+    let second = pat.switch("globex", scope).await;
+    // The stop is over, and its answer is what it was: nothing is stopped again.
+    again(&gil, &path("suspend"), (&none, "stop"), &stop).await;
+    again(&gil, &path("approve"), (&none, "yes"), &yes).await;
+    assert_eq!(gil.get(&edge).await.expect(200).string("state"), "active");
+    assert!(house.is_alive(&second).await && !house.is_alive(&first).await);
+    assert_eq!(
+        (versions(&gil, &edge).await, times(&gil, &edge, "relationship.suspend").await),
+        (4, 1)
+    );
+    // Without its key it is another stop.
+    gil.post_with_key(&path("suspend"), &none, "another").await.expect(200);
+    assert!(!house.is_alive(&second).await);
+    assert_eq!(
+        (versions(&gil, &edge).await, times(&gil, &edge, "relationship.suspend").await),
+        (5, 2)
+    );
+}
+
+#[tokio::test]
+async fn an_end_happens_once_with_a_key_and_without() {
+    let house = House::start();
+    let (pat, ada) = (house.log_in(PAT).await, house.log_in(ADA).await);
+    let edge = house.relationship("northwind>acme-corp");
+    let none = json!({});
+    let first = pat.switch("acme-corp", READ_BILLING).await;
+    let running = ada.get("/api/tenants/delegations").await.expect(200).json();
+    let id = running[0]["id"].as_str().expect("an id");
+    let path = format!("/api/tenants/delegations/{id}/end");
+    let ended = ada.post_with_key(&path, &none, "over").await;
+    again(&ada, &path, (&none, "over"), &ended).await;
+    let second = pat.switch("acme-corp", READ_BILLING).await;
+    again(&ada, &path, (&none, "over"), &ended).await;
+    assert!(house.is_alive(&second).await && !house.is_alive(&first).await);
+    assert_eq!(times(&ada, &edge, "delegation.end").await, 1);
+    // Asked for by DELETE it needs no key: what has ended does not end again.
+    ada.delete(&edge).await.expect(200);
+    for _ in 0..2 {
+        let late = ada.delete(&edge).await;
+        assert_eq!(late.problem(409, "wrong_state").as_deref(), Some("ended"));
+    }
+    assert!(!house.is_alive(&second).await);
+    assert_eq!((versions(&ada, &edge).await, times(&ada, &edge, "relationship.end").await), (2, 1));
 }

@@ -1,9 +1,10 @@
 //! Both sides change a relationship while people exchange under it, all at once: whatever somebody was given,
-//! the relationship allowed it at some moment between the question and the answer.
+//! the relationship and the customer's switch allowed it at some moment between the question and the answer. At one
+//! node, and at two of which each knows what the other does.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{cell::RefCell, collections::BTreeMap, time::Instant};
 
-use procura_tests::{Answer, House, Person};
+use procura_tests::{Answer, House, HouseOptions, Person, Postgres, claims};
 use serde_json::{Value, json};
 
 use super::{ADA, PAT, SAM};
@@ -17,6 +18,7 @@ const PERMISSIONS: [&str; 4] = [
 /// Rounds of each who changes, and exchanges of each who works.
 const ROUNDS: usize = 25;
 const EXCHANGES: usize = 60;
+const RUNNING: &str = "/api/tenants/delegations";
 
 /// A set of permissions, as a number.
 type Set = u32;
@@ -41,7 +43,8 @@ struct Span {
     to: Instant,
 }
 
-/// A version of the relationship: what it allows, and between when and when it came.
+/// A version of the relationship, or a position of the customer's switch: what it allows, and between when and
+/// when it came.
 #[derive(Clone, Copy, Debug)]
 struct Version {
     allows: Set,
@@ -109,9 +112,39 @@ async fn make(who: &Person, edge: &str, step: &str, body: &Value) -> Answer {
     }
 }
 
+/// Turns the customer's switch for all its partners, again and again.
+async fn turn(who: &Person) -> Vec<Version> {
+    let turns = [("off", 0), ("on", ALL), ("restricted", READING), ("on", ALL)];
+    let mut positions = Vec::new();
+    for (mode, allows) in turns.into_iter().cycle().take(ROUNDS - ROUNDS % turns.len()) {
+        let mode = json!({ "mode": mode });
+        let (answer, came) = timed(who.put("/api/tenants/partner-access", &mode)).await;
+        answer.expect(200);
+        positions.push(Version { allows, came });
+    }
+    positions
+}
+
+/// Ends what somebody does, one by one: what was given of it is dead at every node when that is answered.
+async fn end(who: &Person, given: &RefCell<Vec<Given>>, nodes: [&House; 2]) {
+    for _ in 0..ROUNDS {
+        let listed = who.get(RUNNING).await.expect(200).json();
+        let Some(id) = listed[0]["id"].as_str() else { continue };
+        let ended = who.step(&format!("{RUNNING}/{id}/end")).await;
+        // Something else may have ended it meanwhile.
+        assert!(matches!(ended.status, 200 | 409), "{}", ended.text);
+        let of_it = |given: &&Given| given.held != 0 && claims(&given.token)["dlg"] == id;
+        let last = given.borrow().iter().rev().find(of_it).map(|given| given.token.clone());
+        for node in nodes {
+            if let Some(token) = &last {
+                assert!(!node.is_alive(token).await, "{id} has ended");
+            }
+        }
+    }
+}
+
 /// Asks for everything, again and again.
-async fn work(who: &Person) -> Vec<Given> {
-    let mut all = Vec::new();
+async fn work(who: &Person, all: &RefCell<Vec<Given>>) {
     for _ in 0..EXCHANGES {
         let (answer, during) = timed(who.exchange("acme-corp", &names(ALL))).await;
         assert!(matches!(answer.status, 200 | 400), "{}", answer.text);
@@ -119,28 +152,34 @@ async fn work(who: &Person) -> Vec<Given> {
             200 => (set(&answer.string("scope")), answer.string("access_token")),
             _ => (0, String::new()),
         };
-        all.push(Given { held, during, token });
+        all.borrow_mut().push(Given { held, during, token });
     }
-    all
 }
 
-/// Whether at some moment of the span there may have been a version that allowed as much: from the earliest
-/// moment at which it may have come to the latest at which the next one may.
-fn was_allowed(versions: &BTreeMap<i64, Version>, given: &Given) -> bool {
-    let next = versions.values().skip(1).map(|next| Some(next.came.to)).chain([None]);
-    versions.values().zip(next).any(|(version, ended)| {
-        let overlaps = version.came.from <= given.during.to
-            && ended.is_none_or(|ended| given.during.from <= ended);
-        overlaps && given.held & !version.allows == 0
+/// Each with the answer before which it was over; the last one goes on.
+fn stretches(all: Vec<Version>) -> Vec<(Version, Option<Instant>)> {
+    let over: Vec<_> = all.iter().skip(1).map(|next| Some(next.came.to)).chain([None]).collect();
+    all.into_iter().zip(over).collect()
+}
+
+/// Whether at some moment of the span there may have been a version and a position of the switch that allowed as
+/// much: each from the earliest moment at which it may have come to the latest at which the next one may.
+fn was_allowed(states: [&[(Version, Option<Instant>)]; 2], given: &Given) -> bool {
+    let [versions, positions] = states;
+    let mut pairs = versions.iter().flat_map(|v| positions.iter().map(move |p| [v, p]));
+    pairs.any(|pair| {
+        let from = pair.iter().map(|(one, _)| one.came.from).chain([given.during.from]).max();
+        let to = pair.iter().filter_map(|(_, over)| *over).chain([given.during.to]).min();
+        let allows = pair.iter().fold(ALL, |allows, (one, _)| allows & one.allows);
+        from <= to && given.held & !allows == 0
     })
 }
 
-#[tokio::test]
-async fn nobody_is_given_more_than_was_allowed_at_some_moment_meanwhile() {
-    let house = House::start();
-    let (pat, sam) = (house.log_in(PAT).await, house.log_in(SAM).await);
-    let (ada, another_ada) = (house.log_in(ADA).await, house.log_in(ADA).await);
-    let edge = house.relationship("northwind>acme-corp");
+/// The changes of one node and the other, and the exchanges of both.
+async fn race(one: &House, two: &House) {
+    let (pat, sam) = (one.log_in(PAT).await, one.log_in(SAM).await.at(two));
+    let (ada, another_ada) = (one.log_in(ADA).await, one.log_in(ADA).await.at(two));
+    let edge = one.relationship("northwind>acme-corp");
     let custom = |set: Set| json!({ "custom_permissions": names(set) });
     let (first, came) = timed(ada.patch(&edge, &custom(ALL))).await;
     let version = |answer: &Answer| answer.expect(200).json()["relationship"]["version"].as_i64();
@@ -160,12 +199,15 @@ async fn nobody_is_given_more_than_was_allowed_at_some_moment_meanwhile() {
         ("change", custom(ALL)),
     ];
     let wished = [("change", custom(ALL)), ("change", custom(0b0111)), ("withdraw", none)];
-    let (a, b, c, by_pat, by_sam) = tokio::join!(
+    let (pat_at_two, given) = (pat.at(two), RefCell::default());
+    let (a, b, c, positions, (), (), ()) = tokio::join!(
         change(&ada, &edge, &switched),
         change(&another_ada, &edge, &narrowed),
-        change(&pat, &edge, &wished),
-        work(&pat),
-        work(&sam),
+        change(&pat_at_two, &edge, &wished),
+        turn(&ada),
+        end(&another_ada, &given, [one, two]),
+        work(&pat, &given),
+        work(&sam, &given),
     );
     let (ended, over) = timed(ada.patch(&edge, &json!({ "access": "off" }))).await;
     let last = version(&ended).unwrap();
@@ -173,17 +215,47 @@ async fn nobody_is_given_more_than_was_allowed_at_some_moment_meanwhile() {
     let versions = in_order([a, b, c, vec![first, last_one]].concat());
     let known: Vec<_> = versions.keys().copied().collect();
     assert_eq!(known, (first.0..=last).collect::<Vec<_>>(), "every version was somebody's answer");
+    let at_first = Version { allows: ALL, came };
+    check(
+        [one, two],
+        [versions.into_values().collect(), [vec![at_first], positions].concat()],
+        given.take(),
+    )
+    .await;
+}
 
-    let all = [by_pat, by_sam].concat();
+async fn check(nodes: [&House; 2], states: [Vec<Version>; 2], all: Vec<Given>) {
+    let [versions, positions] = states.map(stretches);
     for given in &all {
-        assert!(was_allowed(&versions, given), "{given:?} under {versions:#?}");
+        let is_lawful = was_allowed([&versions, &positions], given);
+        assert!(is_lawful, "{given:?} under {versions:#?} and {positions:#?}");
     }
-    // The check is one: had nothing been allowed, it would have said so.
-    let nothing = versions.iter().map(|(n, v)| (*n, Version { allows: 0, ..*v })).collect();
+    // The check is one: had either allowed nothing, it would have said so.
+    let nothing = |all: &[(Version, Option<Instant>)]| -> Vec<_> {
+        all.iter().map(|(one, over)| (Version { allows: 0, ..*one }, *over)).collect()
+    };
+    let (no_version, no_position) = (nothing(&versions), nothing(&positions));
     let given: Vec<_> = all.into_iter().filter(|given| given.held != 0).collect();
-    assert!(!given.is_empty() && given.iter().all(|given| !was_allowed(&nothing, given)));
-    // And when all is over, nothing of it lives on.
+    assert!(!given.is_empty());
     for given in &given {
-        assert!(!house.is_alive(&given.token).await, "{given:?}");
+        assert!(!was_allowed([&no_version, &positions], given));
+        assert!(!was_allowed([&versions, &no_position], given));
+        // And when all is over, nothing of it lives on.
+        for node in nodes {
+            assert!(!node.is_alive(&given.token).await, "{given:?}");
+        }
     }
+}
+
+#[tokio::test]
+async fn nobody_is_given_more_than_was_allowed_at_some_moment_meanwhile() {
+    let house = House::start();
+    Box::pin(race(&house, &house)).await;
+}
+
+#[tokio::test]
+async fn nobody_is_given_more_at_two_nodes_either() {
+    let database = Some(Postgres::shared().database());
+    let one = House::start_with(HouseOptions { database, ..HouseOptions::default() });
+    Box::pin(race(&one, &one.another_node())).await;
 }

@@ -1,6 +1,6 @@
 //! The customer looks at what it gave again: what nobody uses is seen, and cut away by one call.
 
-use procura_tests::{House, Isp, Person};
+use procura_tests::{House, Isp, MovedClock, Person};
 use procura_token::Ts;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -202,4 +202,58 @@ async fn whoever_uses_endless_names_of_a_pattern_does_not_keep_the_customer_from
     ivy.post_seen(&edge, "shrink", &json!({})).await.expect(200);
     tom.switch("initech", "partner.billing.n239 tenant.users.list").await;
     tom.exchange("initech", LIST_TICKETS).await.oauth_error(400, "invalid_scope");
+}
+
+#[tokio::test]
+async fn what_nobody_has_used_for_ninety_days_is_unused_and_is_looked_at_after_a_year() {
+    let clock = MovedClock::new();
+    let house = House::on_a_file_with(clock.options());
+    let edge = house.relationship(EDGE);
+    let used_at = clock.stop();
+    // A login is over long before, each time.
+    let ada = async || house.log_in(ADA).await;
+    let enter = async |scope: &str| house.log_in(PAT).await.switch("acme-corp", scope).await;
+    let look = async |at: i64| {
+        clock.go_to(at);
+        review(&ada().await).await
+    };
+    let agreed = ada().await.get(&format!("{edge}/history")).await.expect(200).json();
+    let agreed = Ts::parse_rfc3339(agreed[0]["at"].as_str().expect("a time")).expect("a time");
+    enter(&format!("{READ_BILLING} {LIST_TICKETS}")).await;
+    clock.go_to(used_at + 10 * DAY);
+    enter(READ_BILLING).await;
+
+    let both = format!("{READ_BILLING} {LIST_TICKETS}");
+    let seen = look(used_at + 90 * DAY - 1).await;
+    assert_eq!(seen["suggested_permissions"], both, "to the last second");
+    let seen = look(used_at + 90 * DAY).await;
+    assert_eq!(
+        (&seen["is_idle"], &seen["suggested_permissions"]),
+        (&json!(false), &json!(READ_BILLING))
+    );
+    assert!(words(&seen["unused_permissions"]).contains(&LIST_TICKETS));
+    assert!(!words(&seen["unused_permissions"]).contains(&READ_BILLING));
+    let seen = look(used_at + 100 * DAY - 1).await;
+    assert_eq!(seen["is_idle"], false);
+    let seen = look(used_at + 100 * DAY).await;
+    assert_eq!((&seen["is_idle"], &seen["suggested_permissions"]), (&json!(true), &Value::Null));
+    assert_eq!(seen["unused_permissions"], seen["permissions"]);
+    assert_eq!(seen["last_used"], Ts::from_secs(used_at + 10 * DAY).rfc3339(), "and when it was");
+    let idle = ada().await.post_seen(&edge, "shrink", &json!({})).await;
+    assert_eq!(idle.problem(409, "wrong_state").as_deref(), Some("idle"));
+
+    // Whoever has never said when looks at it a year after it was agreed on.
+    let due_at = agreed.plus_secs(365 * DAY);
+    assert_eq!(seen["review_due"], due_at.rfc3339());
+    assert_eq!(look(due_at.secs() - 1).await["is_due"], false);
+    assert_eq!(look(due_at.secs() + 1).await["is_due"], true);
+    // Who comes back is seen again, and a cut puts the next look off by another year.
+    enter(READ_BILLING).await;
+    let shrunk = ada().await.post_seen(&edge, "shrink", &json!({})).await;
+    assert_eq!(shrunk.expect(200).json()["relationship"]["custom_permissions"], READ_BILLING);
+    let after = review(&ada().await).await;
+    assert_eq!(
+        (due(&after), &after["is_due"]),
+        (Ts::from_secs(clock.now() + 365 * DAY), &json!(false))
+    );
 }

@@ -2,34 +2,39 @@
 //! person can read. What is refused changes nothing; what is done is one version, one entry of the log, and a
 //! revocation where it takes something away.
 
+mod trusts;
+
 use futures_util::future::join_all;
-use procura_tests::{Answer, House, MovedClock, Person, Scratch};
-use procura_token::Ts;
+use procura_tests::{Answer, House, MovedClock, Person, Scratch, eventually};
+use procura_token::{Key, RelationshipId, Ts};
 use reqwest::{Method, header::IF_MATCH};
 use serde_json::{Value, json};
 
-use super::{ADA, PAT, ROOT};
+use super::{
+    ADA, PAT, ROOT,
+    api_keys::{SWITCH, make, wish},
+};
 
 /// A column: a state to come from. A row: what is asked for. A cell: what the customer's tenant-admin, the
 /// partner's partner-admin and the operator are answered. `+` it is done, `=` it is so already, `?` the customer
 /// is asked, `f` not theirs to do (403), `w` not in this state (409).
 const TABLE: &str = "
-            requested active scheduled by-customer by-partner by-operator restricted asking declined expired ended
-approve     +ff       wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff
-approve-less +ff      wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff
-decline     +ff       wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff
-withdraw    f+f       fwf    fwf       fwf         fwf        fwf         fwf        f+f    fwf      fwf     fwf
-suspend     www       +++    +++       www         +ww        www         +++        +++    www      www     www
-resume      www       www    www       +ff         f+f        ff+         www        www    www      www     www
-narrow      w++       +++    +++       +++         +++        +++         +++        +++    www      www     www
-widen       wff       +?f    +?f       +?f         +?f        +?f         +?f        +?f    www      www     www
-extend      wff       +?f    +?f       +?f         +?f        +?f         +?f        +?f    www      www     www
-on          =ff       =ff    =ff       =ff         =ff        =ff         +ff        =ff    www      www     www
-restricted  +ff       +ff    +ff       +ff         +ff        +ff         =ff        +ff    www      www     www
-off         +ff       +ff    +ff       +ff         +ff        +ff         +ff        +ff    www      www     www
-assign      f+f       f+f    f+f       f+f         f+f        f+f         f+f        f+f    fwf      fwf     fwf
-shrink      wff       +ff    +ff       +ff         +ff        +ff         +ff        +ff    wff      wff     wff
-end         www       +++    +++       +++         +++        +++         +++        +++    www      +++     www
+            requested active scheduled by-customer by-partner by-operator restricted asking declined expired ended unanswered
+approve     +ff       wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff     wff
+approve-less +ff      wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff     wff
+decline     +ff       wff    wff       wff         wff        wff         wff        +ff    wff      wff     wff     wff
+withdraw    f+f       fwf    fwf       fwf         fwf        fwf         fwf        f+f    fwf      fwf     fwf     fwf
+suspend     www       +++    +++       www         +ww        www         +++        +++    www      www     www     www
+resume      www       www    www       +ff         f+f        ff+         www        www    www      www     www     www
+narrow      w++       +++    +++       +++         +++        +++         +++        +++    www      www     www     www
+widen       wff       +?f    +?f       +?f         +?f        +?f         +?f        +?f    www      www     www     www
+extend      wff       +?f    +?f       +?f         +?f        +?f         +?f        +?f    www      www     www     www
+on          =ff       =ff    =ff       =ff         =ff        =ff         +ff        =ff    www      www     www     www
+restricted  +ff       +ff    +ff       +ff         +ff        +ff         =ff        +ff    www      www     www     www
+off         +ff       +ff    +ff       +ff         +ff        +ff         +ff        +ff    www      www     www     www
+assign      f+f       f+f    f+f       f+f         f+f        f+f         f+f        f+f    fwf      fwf     fwf     fwf
+shrink      wff       +ff    +ff       +ff         +ff        +ff         +ff        +ff    wff      wff     wff     wff
+end         www       +++    +++       +++         +++        +++         +++        +++    www      +++     www     www
 ";
 
 const BASE: &str = "partner.billing.read partner.support.tickets.list";
@@ -149,6 +154,8 @@ struct Stage {
     sides: [Person; 3],
     /// Who may do nothing of it, and what they are answered.
     others: Vec<(&'static str, String, u16, &'static str)>,
+    /// A key of the partner-admin that opens whatever keys open.
+    key: String,
     keeper: Person,
     /// The relationship that is tried.
     path: String,
@@ -163,6 +170,24 @@ impl Stage {
         let mut options = clock.options();
         options.environment.push(("PROCURA__RATE_LIMITS__ENABLED", "false".to_owned()));
         let house = House::on_a_file_with(options);
+        Self::people(&house);
+        let sides = [house.log_in(ADA).await, house.log_in(PAT).await, house.log_in(ROOT).await];
+        let path = house.relationship("northwind>acme-corp");
+        let key = make(&sides[1], &wish(&house, &format!("* {SWITCH} partner.tenants.list"))).await;
+        let keeper = house.log_in("kim@keeper.test").await;
+        sides[2].delete(&path).await.expect(200);
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let later = Ts::from_secs(procura_tests::now() + 40 * DAY).rfc3339();
+        let others = Vec::new();
+        let key = key.text;
+        let mut stage =
+            Self { house, clock, http, sides, others, key, keeper, path, ahead: 0, later };
+        stage.log_in().await;
+        stage
+    }
+
+    /// Who else there is.
+    fn people(house: &House) {
         let user = |email: &str, tenant: &str, role: &str| {
             let password = &house.demo().password;
             json!({ "email": email, "tenant": tenant, "name": email, "roles": [role],
@@ -174,6 +199,7 @@ impl Stage {
                 user("kim@keeper.test", "keeper", "partner-admin"),
                 user("sue@acme.test", "acme-corp", "support-agent"),
                 user("mel@acme.test", "acme-corp", "member"),
+                user("bil@northwind.test", "northwind", "partner-billing"),
             ],
             "relationships": [{ "partner": "keeper", "customer": "acme-corp", "role": "msp_full" }],
         });
@@ -182,11 +208,17 @@ impl Stage {
         std::fs::write(&file, more.to_string()).expect("a file");
         let done = house.command(&["import", file.to_str().expect("a plain path")]);
         assert!(done.status.success(), "{done:?}");
+    }
+
+    /// Everybody, as long as a login is good.
+    async fn log_in(&mut self) {
+        let house = &self.house;
         let mut others = Vec::new();
         for (who, email, status, code) in [
             ("support-agent", "sue@acme.test", 403, "forbidden"),
             ("member", "mel@acme.test", 403, "forbidden"),
             ("partner-support", "sam@northwind.test", 403, "forbidden"),
+            ("partner-billing", "bil@northwind.test", 403, "forbidden"),
             ("partner-auditor", "aud@northwind.test", 403, "forbidden"),
             ("the partner's own tenant-admin", "tom@northwind.test", 403, "forbidden"),
             ("another tenant's admin", "uma@umbrella.test", 404, "not_found"),
@@ -194,15 +226,19 @@ impl Stage {
         ] {
             others.push((who, house.log_in(email).await.home, status, code));
         }
-        let keeper = house.log_in("kim@keeper.test").await;
-        let token = keeper.switch("acme-corp", LESS).await;
-        others.push(("a delegated token", token, 401, "unauthenticated"));
-        let sides = [house.log_in(ADA).await, house.log_in(PAT).await, house.log_in(ROOT).await];
-        let path = house.relationship("northwind>acme-corp");
-        sides[2].delete(&path).await.expect(200);
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let later = Ts::from_secs(procura_tests::now() + 40 * DAY).rfc3339();
-        Self { house, clock, http, sides, others, keeper, path, ahead: 0, later }
+        self.sides = [house.log_in(ADA).await, house.log_in(PAT).await, house.log_in(ROOT).await];
+        self.keeper = house.log_in("kim@keeper.test").await;
+        let delegated = self.keeper.switch("acme-corp", LESS).await;
+        let program = house.token(&[("grant_type", "client_credentials")]).await;
+        let program = program.expect(200).string("access_token");
+        for (who, token) in [
+            ("a delegated token", delegated),
+            ("a program of the partner", self.key.clone()),
+            ("a client", program),
+        ] {
+            others.push((who, token, 401, "unauthenticated"));
+        }
+        self.others = others;
     }
 
     async fn send(&self, token: &str, verb: &str, tag: &str) -> Answer {
@@ -248,23 +284,41 @@ impl Stage {
         Edge::of(&self.sides[0].get(&self.path).await.expect(200).json())
     }
 
-    /// How far the revocation log goes.
-    async fn head(&self) -> i64 {
+    /// How far the revocation log goes, and what was revoked after another place in it.
+    async fn revoked(&self, after: i64) -> (i64, Vec<(String, String)>) {
         let isp = &self.house.demo().clients["isp"];
         let request = self.http.get(format!("{}/revocations/snapshot", self.house.url()));
         let request = request.basic_auth(&isp.client_id, isp.client_secret.as_deref());
         let answer = Answer::of(request.send().await.expect("the server answers")).await;
-        answer.expect(200).json()["head"].as_i64().expect("a number")
+        let snapshot = answer.expect(200).json();
+        let entries = snapshot["entries"].as_array().expect("a list").iter();
+        let entries = entries.filter(|entry| entry["s"].as_i64() > Some(after));
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let entries = entries.map(|entry| (text(&entry["k"]), text(&entry["h"]))).collect();
+        (snapshot["head"].as_i64().expect("a number"), entries)
+    }
+
+    /// What takes from everybody who acts under this relationship, and from nobody else.
+    fn of_this(&self) -> (String, String) {
+        let id: RelationshipId = self.id().parse().expect("an id");
+        let key = Key::Relationship(id);
+        (key.kind().to_owned(), key.hash().to_string())
+    }
+
+    fn id(&self) -> &str {
+        self.path.rsplit('/').next().expect("an id")
     }
 
     /// What the log says was done to it, the last first.
     async fn entries(&self) -> Vec<String> {
-        let id = self.path.rsplit('/').next().expect("an id");
-        let log = format!("/api/audit-logs?relationshipId={id}&result=ok");
+        let log = format!("/api/audit-logs?relationshipId={}&result=ok", self.id());
         let log = self.sides[2].get(&log).await.expect(200).json();
         let actions = log.as_array().expect("a list").iter().map(|entry| entry["action"].as_str());
         let actions = actions.map(|action| action.expect("a name").to_owned());
-        actions.filter(|action| action.starts_with("relationship.")).collect()
+        let is_change = |action: &String| {
+            ["relationship.", "trust."].iter().any(|start| action.starts_with(start))
+        };
+        actions.filter(is_change).collect()
     }
 
     /// Comes to a state by a relationship of its own, of which something was used.
@@ -283,6 +337,7 @@ impl Stage {
         let (path, step) = (&self.path, |step: &str| format!("{}/{step}", self.path));
         match state {
             "requested" => return,
+            "unanswered" => return self.wait_for_nothing().await,
             "declined" => {
                 ada.step(&step("decline")).await.expect(200);
                 return;
@@ -313,12 +368,25 @@ impl Stage {
         answer.expect(200);
     }
 
+    /// Nobody answers for a month, and everybody logs in again.
+    async fn wait_for_nothing(&mut self) {
+        self.clock.stop();
+        self.clock.advance(30 * DAY + 1);
+        self.log_in().await;
+        eventually("the request has expired", async || {
+            self.clock.pass_a_minute();
+            (self.look().await.state == "expired").then_some(())
+        })
+        .await;
+    }
+
     /// Everybody whom it does not concern tries everything, and then whoever would be refused.
     async fn refuse(&self, state: &str, cells: &[(&str, Vec<char>)]) -> u32 {
-        let (before, head) = (self.look().await, self.head().await);
+        let (before, (head, _)) = (self.look().await, self.revoked(0).await);
         let phase = match state {
             "restricted" | "asking" => "active",
             "by-customer" | "by-partner" | "by-operator" => "suspended",
+            "unanswered" => "expired",
             same => same,
         };
         assert_eq!(before.state, phase, "it has come to {state}");
@@ -350,7 +418,7 @@ impl Stage {
             }
             assert_eq!(self.look().await, before, "{tried} was refused");
         }
-        assert_eq!(self.head().await, head, "nothing was taken away in {state}");
+        assert_eq!(self.revoked(head).await, (head, vec![]), "nothing was taken away in {state}");
         let entries = self.entries().await;
         assert_eq!(i64::try_from(entries.len()), Ok(before.version), "{state}: {entries:?}");
         refused
@@ -358,7 +426,7 @@ impl Stage {
 
     /// Somebody does what they may, to a relationship that is there for that.
     async fn permit(&self, (verb, side): (&str, usize), cell: char) {
-        let (before, head) = (self.look().await, self.head().await);
+        let (before, (head, _)) = (self.look().await, self.revoked(0).await);
         let is_open = matches!(before.state.as_str(), "active" | "scheduled" | "expired");
         let tried = format!("{}: {verb} of {before:?}", SIDES[side]);
         let tag = format!("\"{}\"", before.version);
@@ -374,7 +442,10 @@ impl Stage {
         assert_eq!(after, expected, "{tried}");
         assert_eq!(answer.header("etag"), Some(format!("\"{}\"", after.version).as_str()));
         let kills = is_done && before.kills(verb, is_open);
-        assert_eq!(self.head().await > head, kills, "{tried} takes something away");
+        let (after_head, revoked) = self.revoked(head).await;
+        let expected = if kills { vec![self.of_this()] } else { Vec::new() };
+        assert_eq!(revoked, expected, "{tried} takes something away from these");
+        assert_eq!(after_head > head, kills, "{tried}: and from nobody else");
         if let Some(revoked) = shown.get("revoked") {
             assert_eq!(!revoked.is_null(), kills, "{tried} says so: {shown}");
         }
@@ -387,8 +458,8 @@ impl Stage {
 }
 
 /// The rows, with the cells of one column.
-fn column(name: &str) -> Vec<(&'static str, Vec<char>)> {
-    let mut lines = TABLE.trim().lines();
+fn column(table: &'static str, name: &str) -> Vec<(&'static str, Vec<char>)> {
+    let mut lines = table.trim().lines();
     let place = lines.next().and_then(|names| names.split_whitespace().position(|n| n == name));
     let place = place.expect("a column");
     let cells = lines.map(|line| {
@@ -404,7 +475,7 @@ async fn every_step_from_every_state_by_everybody_is_as_the_table_says() {
     let (mut refused, mut done) = (0, 0);
     let names = TABLE.trim().lines().next().expect("a line").split_whitespace();
     for state in names {
-        let cells = column(state);
+        let cells = column(TABLE, state);
         stage.arrive(state).await;
         refused += stage.refuse(state, &cells).await;
         let mut is_fresh = true;
@@ -421,7 +492,7 @@ async fn every_step_from_every_state_by_everybody_is_as_the_table_says() {
             }
         }
     }
-    assert_eq!((refused, done), (15 * 11 * 11, 138), "all of the table was tried");
+    assert_eq!((refused, done), (15 * 12 * 14, 138), "all of the table was tried");
     // Whoever stood beside was served all the time.
     stage.keeper.exchange("acme-corp", LESS).await.expect(200);
 }
