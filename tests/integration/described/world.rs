@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap, fs};
 
-use procura_tests::{Answer, House, HouseOptions, Person, Scratch, claims};
+use procura_tests::{Answer, House, HouseOptions, Person, Scratch, claims, eventually};
 use reqwest::header::{AUTHORIZATION, IF_MATCH};
 use serde_json::{Value, json};
 
@@ -271,8 +271,16 @@ impl World {
         all
     }
 
-    /// Sends a request as one of the columns. Of an answer without an end only the head is read.
+    /// Sends a request as one of the columns. Whoever is told to come again does.
     pub async fn send(&self, sent: &Sent) -> Answer {
+        eventually("the server has time", async || {
+            Some(self.send_once(sent).await).filter(|answer| answer.status != 503)
+        })
+        .await
+    }
+
+    /// Of an answer without an end only the head is read.
+    async fn send_once(&self, sent: &Sent) -> Answer {
         let url = format!("{}{}", self.house.url(), sent.path);
         let mut request = self.http.request(sent.method.clone(), url);
         if !sent.authorization.is_empty() {
