@@ -124,22 +124,22 @@ impl World {
         let partner = house.log_in(&email("pam", MSP)).await;
         let keeper = house.log_in(&email("kim", KEEPER)).await;
         let (id, secret) = moved_to_a_resource_server(&house, &root).await;
-        let dlgt = keeper.switch(CUSTOMER, SCOPE).await;
+        let for_server = keeper.switch(CUSTOMER, SCOPE).await;
         let audience = [("audience", house.issuer())];
-        let dlgi = keeper.exchange_with(CUSTOMER, SCOPE, &audience).await;
-        let dlgi = dlgi.expect(200).string("access_token");
-        assert_eq!(claims(&dlgi)["aud"], house.issuer());
+        let for_issuer = keeper.exchange_with(CUSTOMER, SCOPE, &audience).await;
+        let for_issuer = for_issuer.expect(200).string("access_token");
+        assert_eq!(claims(&for_issuer)["aud"], house.issuer());
         let own = [("grant_type", "client_credentials"), ("scope", SCOPE)];
         let own = [&own[..], &[("resource", house.issuer())]].concat();
         let own = house.token(&own).await.expect(200).string("access_token");
         let people = [("padm", &partner), ("admn", &ada), ("oper", &root)];
-        let tokens = [("dlgt", dlgt.as_str()), ("dlgi", &dlgi), ("clnt", &own)];
+        let tokens = [("dlgt", for_server.as_str()), ("dlgi", &for_issuer), ("clnt", &own)];
         let authorizations = let_in(&house, &people, &tokens).await;
         let code = ada.get("/api/tenants/partner-access").await.expect(200).string("partner_code");
-        let jti = claims(&dlgt)["jti"].as_str().expect("an id").to_owned();
+        let jti = claims(&for_server)["jti"].as_str().expect("an id").to_owned();
         let for_itself = super::callers::basic(&id, &secret);
         let mut world = Self {
-            delegated: [(dlgt, basic_of(&house, "isp")), (dlgi, for_itself)],
+            delegated: [(for_server, basic_of(&house, "isp")), (for_issuer, for_itself)],
             house,
             root,
             ada,
