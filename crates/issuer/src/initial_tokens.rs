@@ -104,13 +104,14 @@ impl Issuer {
     /// Ends one. What was registered with it stays.
     pub async fn end_initial_token(&self, hand: Hand<'_>, id: InitialTokenId) -> Result<()> {
         let mut tx = self.begin_by(hand).await?;
-        let Some(token) = tx.find_initial_token(id).await? else {
-            // Whoever may administer nothing is not told whether it exists.
+        let found = tx.find_initial_token(id).await?.ok_or(Error::NotFound);
+        let permitted = found.and_then(|token| hand.permit_clients(token.tenant).map(|_| token));
+        if permitted.is_err() {
+            // Whoever may administer nothing is told the same, whether it exists or not.
             let own = hand.caller().map(|caller| caller.tenant);
             own.map(|own| hand.permit_clients(own)).transpose()?;
-            return Err(Error::NotFound);
-        };
-        hand.permit_clients(token.tenant)?;
+        }
+        let token = permitted?;
         tx.end_initial_token(id).await?;
         let id = id.to_string();
         let about = Subject { tenant: token.tenant, kind: "initial_token", id: &id };

@@ -1,7 +1,9 @@
 //! What others make of the document: schemathesis, with requests of its own.
 
-use procura_tests::{House, HouseOptions, Script};
+use procura_tests::{House, HouseOptions, Person, Script};
 use serde_json::{Value, json};
+
+use super::{callers::basic_of, world::SCOPE};
 
 const PAT: &str = "pat@northwind.test";
 const CORA: &str = "cora@contoso.test";
@@ -21,21 +23,15 @@ const ABOUT_RELATIONSHIP: &[&str] = &[
     "resumeRelationship",
     "endRelationship",
     "previewRelationship",
+    "setReview",
 ];
-
-fn basic(house: &House, name: &str) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let client = &house.demo().clients[name];
-    let secret = client.client_secret.as_deref().expect("a secret");
-    format!("Basic {}", STANDARD.encode(format!("{}:{secret}", client.client_id)))
-}
 
 /// Who sends what is made up.
 async fn callers(house: &House) -> Value {
     let mut callers = json!({
         "anonymous": "",
-        "client": basic(house, "portal"),
-        "resource server": basic(house, "isp"),
+        "client": basic_of(house, "portal"),
+        "resource server": basic_of(house, "isp"),
     });
     for (name, email) in [("partner-admin", PAT), ("tenant-admin", CORA), ("operator", ROOT)] {
         callers[name] = format!("Bearer {}", house.log_in(email).await.home).into();
@@ -44,7 +40,7 @@ async fn callers(house: &House) -> Value {
 }
 
 /// Ids that lead somewhere. None of a client that a caller uses: stopping it would end the test.
-fn known(house: &House) -> Value {
+async fn known(house: &House) -> Value {
     let relationship = &house.demo().relationships["northwind>contoso"];
     let isp = &house.demo().clients["isp"].client_id;
     let mut known = json!({
@@ -55,11 +51,68 @@ fn known(house: &House) -> Value {
         "getClient": [isp],
         "getResourceServer": [isp],
         "enableUser": [house.user(CORA)],
+        "setQuotas": [house.tenant("contoso")],
     });
     for name in ABOUT_RELATIONSHIP {
         known[name] = json!([relationship]);
     }
+    let (pat, cora) = (house.log_in(PAT).await, house.log_in(CORA).await);
+    let made =
+        async |path: &str, body: Value| cora.post(path, &body).await.expect(201).string("id");
+    let policy = |name: &str| json!({ "name": name, "rules": { "session_max_secs": 86_400 } });
+    for name in ["getPolicy", "updatePolicy", "deletePolicy"] {
+        known[name] = json!([made("/api/policies", policy(name)).await]);
+    }
+    let policy = made("/api/policies", policy("to hold")).await;
+    for name in ["applyPolicy", "removePolicy"] {
+        known[name] = json!([house.tenant("contoso"), policy]);
+    }
+    let app = json!({ "name": "App", "redirect_uris": ["https://app.example/callback"],
+                      "grant_types": ["authorization_code"] });
+    for name in
+        ["updateClient", "rotateClientSecret", "disableClient", "enableClient", "deleteClient"]
+    {
+        known[name] = json!([made("/api/clients", app.clone()).await]);
+    }
+    let token = json!({ "name": "For software" });
+    known["endInitialAccessToken"] = json!([made("/api/initial-access-tokens", token).await]);
+    let portal = &house.demo().clients["portal"].client_id;
+    let key = json!({ "client_id": portal, "name": "nightly", "permissions": SCOPE });
+    let key = pat.post("/api/api-keys", &key).await.expect(201).string("id");
+    known["endApiKey"] = json!([key]);
+    come_in(&pat, &cora, (relationship, &mut known)).await;
     known
+}
+
+/// Somebody asks to be let in several times, and once is.
+async fn come_in(pat: &Person, cora: &Person, (relationship, known): (&str, &mut Value)) {
+    let on = json!({ "mode": "on" });
+    cora.put("/api/tenants/partner-access", &on).await.expect(200);
+    let each_time = json!({ "approval": "each_time" });
+    let path = format!("/api/v1/partner/relationships/{relationship}");
+    cora.patch(&path, &each_time).await.expect(200);
+    let requests = "/api/tenants/access-requests";
+    let enter = async |reference: &str| {
+        let why = [("purpose", "support"), ("purpose_ref", reference)];
+        pat.exchange_with("contoso", SCOPE, &why).await
+    };
+    for (reference, names) in [
+        ("TCK-1", &["getAccessRequest", "endAccessRequest"][..]),
+        ("TCK-2", &["approveAccessRequest"]),
+        ("TCK-3", &["declineAccessRequest"]),
+    ] {
+        enter(reference).await.expect(400);
+        let listed = cora.get(requests).await.expect(200).json();
+        for name in names {
+            known[*name] = json!([listed[0]["id"]]);
+        }
+    }
+    let first = known["getAccessRequest"][0].as_str().expect("an id").to_owned();
+    cora.step(&format!("{requests}/{first}/approve")).await.expect(200);
+    let delegation = enter("TCK-1").await.expect(200).string("delegation_id");
+    for name in ["endDelegationIn", "endDelegationOf"] {
+        known[name] = json!([delegation]);
+    }
 }
 
 async fn found(witness: &str, examples: &str) -> (Vec<Value>, Value) {
@@ -67,7 +120,8 @@ async fn found(witness: &str, examples: &str) -> (Vec<Value>, Value) {
     let many = ("PROCURA__LIMITS__UNAUTHENTICATED_FAILURES_PER_MINUTE", "100000".to_owned());
     let environment = vec![many, ("PROCURA__REGISTRATION__ENABLED", "true".to_owned())];
     let house = House::start_with(HouseOptions { environment, ..HouseOptions::default() });
-    let (callers, known) = (callers(&house).await.to_string(), known(&house).to_string());
+    let callers = callers(&house).await.to_string();
+    let known = known(&house).await.to_string();
     let environment = [
         ("ISSUER", house.issuer()),
         ("CALLERS", &callers),
@@ -87,6 +141,7 @@ async fn every_answer_to_independent_requests_is_a_described_one() {
     assert!(texts.is_empty(), "{}", texts.join("\n"));
     // Silence of somebody who asked nothing proves nothing.
     assert!(end["operations"].as_u64().is_some_and(|count| count >= 80), "{end}");
+    assert_eq!(end["never"], json!([]), "of these nothing good came");
     for caller in ["partner-admin 200", "tenant-admin 200", "operator 200", "anonymous 401"] {
         assert!(
             end["answers"][caller].as_u64().is_some_and(|count| count >= 20),
