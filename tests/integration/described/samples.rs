@@ -299,14 +299,8 @@ pub async fn prepare(name: &str, state: Option<&str>, world: &mut World) {
         | "approveAccessRequest"
         | "declineAccessRequest"
         | "endAccessRequest" => {
-            let state = state.expect("it has states");
-            world.be_asked().await;
-            if name == "endAccessRequest" {
-                let path =
-                    format!("/api/tenants/access-requests/{}/approve", world.things["request"]);
-                world.ada.step(&path).await.expect(200);
-            }
-            world.leave_for(state).await;
+            asked(world, name == "endAccessRequest").await;
+            world.leave_for(state.expect("it has states")).await;
         }
         _ if SEEN.contains(&name) => {
             let path = format!("/api/v1/partner/relationships/{}", world.things["relationship"]);
@@ -324,6 +318,15 @@ pub async fn prepare(name: &str, state: Option<&str>, world: &mut World) {
         "endDelegationIn" | "endDelegationOf" => world.enter().await,
         "deletePolicy" | "applyPolicy" | "removePolicy" => a_policy(world, name).await,
         _ => {}
+    }
+}
+
+/// Somebody waits to be let in, or was.
+async fn asked(world: &mut World, is_let_in: bool) {
+    world.be_asked().await;
+    if is_let_in {
+        let path = format!("/api/tenants/access-requests/{}/approve", world.things["request"]);
+        world.ada.step(&path).await.expect(200);
     }
 }
 

@@ -17,10 +17,13 @@ use crate::{
         caller::Changing,
         input::{Body, word},
         problem::Problem,
-        shapes,
+        shapes::{SIDE, SOME_TEXT, SOME_TIME, TEXTS},
     },
     app::App,
-    openapi::{Operation, Refusal, Reply, Shape},
+    openapi::{
+        Component, Operation, Refusal, Reply,
+        Shape::{self, Id, List, Maybe, Named, Object, Open, OrNull, Text, Time, Truth, Word},
+    },
 };
 
 /// Described.
@@ -32,21 +35,54 @@ pub const EXPLAIN: Operation =
              reads its own half. Of a delegated token also what the same exchange would come to now. Gives nothing; that \
              it was asked stands in the audit log.",
         )
-        .takes(Shape::Object(&[
-            ("token", Shape::Maybe(&SOME_TEXT)),
-            ("user_id", Shape::Maybe(&SOME_TEXT)),
-            ("tenant", Shape::Maybe(&SOME_TEXT)),
-            ("client_id", Shape::Maybe(&SOME_TEXT)),
-            ("audience", Shape::Maybe(&SOME_TEXT)),
-            ("scope", Shape::Maybe(&SOME_TEXT)),
-            ("purpose", Shape::Maybe(&Shape::Any)),
-            ("ip", Shape::Maybe(&SOME_TEXT)),
-            ("api_key_id", Shape::Maybe(&SOME_TEXT)),
+        .takes(Object(&[
+            ("token", Maybe(&SOME_TEXT)),
+            ("user_id", Maybe(&SOME_TEXT)),
+            ("tenant", Maybe(&SOME_TEXT)),
+            ("client_id", Maybe(&SOME_TEXT)),
+            ("audience", Maybe(&SOME_TEXT)),
+            ("scope", Maybe(&SOME_TEXT)),
+            ("purpose", Maybe(&Shape::Any)),
+            ("ip", Maybe(&SOME_TEXT)),
+            ("api_key_id", Maybe(&SOME_TEXT)),
         ]))
-        .answers(&[Reply::json(200, shapes::EXPLAINED)])
+        .answers(&[Reply::json(200, EXPLAINED)])
         .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND]);
 
-const SOME_TEXT: Shape = Shape::OrNull(&Shape::Text);
+const FIXER: Shape = Word(&["person", "partner", "customer", "operator"]);
+
+/// A decision step by step, or what a token is worth.
+static EXPLAINED_COMPONENT: Component = Component {
+    name: "Explained",
+    shape: Object(&[
+        ("side", Maybe(&SIDE)),
+        ("is_granted", Maybe(&Truth)),
+        (
+            "granted",
+            Maybe(&OrNull(&Object(&[
+                ("tenant", Id("ten")),
+                ("scope", Text),
+                ("expires_at", Time),
+                ("delegation_ends_at", SOME_TIME),
+            ]))),
+        ),
+        ("relationship_id", Maybe(&OrNull(&Id("rel")))),
+        (
+            "steps",
+            Maybe(&List(&Object(&[
+                ("step", Text),
+                ("result", Word(&["passed", "failed", "not_reached"])),
+                ("reason", Maybe(&Text)),
+                ("can_be_fixed_by", Maybe(&SOME_TEXT)),
+            ]))),
+        ),
+        ("is_alive", Maybe(&Truth)),
+        ("dead_by", Maybe(&TEXTS)),
+        ("causes", Maybe(&List(&Object(&[("reason", Text), ("can_be_fixed_by", FIXER)])))),
+        ("token", Maybe(&OrNull(&Open))),
+    ]),
+};
+const EXPLAINED: Shape = Named(&EXPLAINED_COMPONENT);
 
 /// Either a token alone, or who would do what where.
 #[derive(Debug, Deserialize)]

@@ -42,15 +42,13 @@ pub const DECLARE: Operation =
         .notes("With evidence_days the answer is the evidence, a line of JSON each.")
         .change()
         .takes(Shape::Object(&[
-            ("partner_id", Shape::Maybe(&SOME_TEXT)),
-            ("tenant_id", Shape::Maybe(&SOME_TEXT)),
+            ("partner_id", Shape::Maybe(&shapes::SOME_TEXT)),
+            ("tenant_id", Shape::Maybe(&shapes::SOME_TEXT)),
             ("mode", Shape::Maybe(&Shape::OrNull(&Shape::Word(&["restricted", "off"])))),
             ("evidence_days", Shape::Maybe(&Shape::OrNull(&Shape::Within(0, MAX_DAYS)))),
         ]))
         .answers(&[Reply::json(200, shapes::INCIDENT), Reply::other(200, LINES)])
         .refuses(&[Refusal::FORBIDDEN, Refusal::NOT_FOUND, Refusal::CONFLICT]);
-
-const SOME_TEXT: Shape = Shape::OrNull(&Shape::Text);
 
 /// Whose, one of the two, and how far. With so many days of the log, the answer is the evidence.
 #[derive(Debug, Deserialize)]

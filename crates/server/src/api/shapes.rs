@@ -8,17 +8,16 @@ use crate::openapi::{
     },
 };
 
-const SOME_TIME: Shape = OrNull(&Time);
-const SOME_TEXT: Shape = OrNull(&Text);
-const TEXTS: Shape = List(&Text);
+pub(crate) const SOME_TIME: Shape = OrNull(&Time);
+pub(crate) const SOME_TEXT: Shape = OrNull(&Text);
+pub(crate) const TEXTS: Shape = List(&Text);
 
 pub(crate) const ACCESS: Shape = Word(&["on", "restricted", "off"]);
 pub(crate) const ACCESS_ROLE: Shape =
     Word(&["msp_full", "msp_billing", "msp_support", "enterprise_hq", "auditor", "tenant_admin"]);
 const KIND: Shape = Word(&["manages", "trust"]);
 const ORIGIN: Shape = Word(&["provisioned", "requested", "granted"]);
-const SIDE: Shape = OrNull(&Word(&["partner", "customer", "operator"]));
-const FIXER: Shape = Word(&["person", "partner", "customer", "operator"]);
+pub(crate) const SIDE: Shape = OrNull(&Word(&["partner", "customer", "operator"]));
 const APPROVAL: Shape = Word(&["standing", "each_time"]);
 const STATE: Shape =
     Word(&["requested", "active", "suspended", "declined", "expired", "ended", "scheduled"]);
@@ -393,39 +392,6 @@ static ENTRY_COMPONENT: Component = Component {
     ]),
 };
 pub(crate) const ENTRIES: Shape = List(&Named(&ENTRY_COMPONENT));
-
-/// A decision step by step, or what a token is worth.
-static EXPLAINED_COMPONENT: Component = Component {
-    name: "Explained",
-    shape: Object(&[
-        ("side", Maybe(&SIDE)),
-        ("is_granted", Maybe(&Truth)),
-        (
-            "granted",
-            Maybe(&OrNull(&Object(&[
-                ("tenant", Id("ten")),
-                ("scope", Text),
-                ("expires_at", Time),
-                ("delegation_ends_at", SOME_TIME),
-            ]))),
-        ),
-        ("relationship_id", Maybe(&OrNull(&Id("rel")))),
-        (
-            "steps",
-            Maybe(&List(&Object(&[
-                ("step", Text),
-                ("result", Word(&["passed", "failed", "not_reached"])),
-                ("reason", Maybe(&Text)),
-                ("can_be_fixed_by", Maybe(&SOME_TEXT)),
-            ]))),
-        ),
-        ("is_alive", Maybe(&Truth)),
-        ("dead_by", Maybe(&TEXTS)),
-        ("causes", Maybe(&List(&Object(&[("reason", Text), ("can_be_fixed_by", FIXER)])))),
-        ("token", Maybe(&OrNull(&Open))),
-    ]),
-};
-pub(crate) const EXPLAINED: Shape = Named(&EXPLAINED_COMPONENT);
 
 static INCIDENT_COMPONENT: Component = Component {
     name: "Incident",
