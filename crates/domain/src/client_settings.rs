@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     client::{AuthMethod, Profile, Registration},
-    patch::merge,
+    patch::{is_list_for_object, merge},
     permission::{self, Permissions},
     redirect,
 };
@@ -124,6 +124,9 @@ impl ClientSettings {
             {
                 // A key set is one thing: keys of the old one do not live on in the new.
                 jwks.take();
+            }
+            if is_list_for_object(all.get(name), value) {
+                return Err(fault(known, "must be an object"));
             }
             merge(&mut all, &Value::from_iter([(name.as_str(), value.clone())]));
             // One by one, so that the answer can say which it was.

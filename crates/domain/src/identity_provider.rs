@@ -11,7 +11,7 @@ use crate::{
     acr::{ACRS, known_acr},
     client_settings::{Fault, fault, require},
     conditions::acr_rank,
-    patch::merge,
+    patch::{is_list_for_object, merge},
 };
 
 /// How we prove to a provider who we are (OpenID Connect Core §9).
@@ -107,6 +107,9 @@ impl ProviderSettings {
         for (name, value) in members {
             let known = MEMBERS.iter().find(|known| *known == name);
             let known = known.ok_or(fault("body", "has a member that is not known"))?;
+            if is_list_for_object(all.get(name), value) {
+                return Err(fault(known, "must be an object"));
+            }
             merge(&mut all, &Value::from_iter([(name.as_str(), value.clone())]));
             // One by one, so that the answer can say which it was.
             if serde_json::from_value::<Self>(all.clone()).is_err() {

@@ -2,6 +2,13 @@
 
 use serde_json::{Map, Value};
 
+/// Whether a list would take an object's place. Where members may be left out it would be read as one, by
+/// position: an empty one as all of them at their defaults.
+#[must_use]
+pub fn is_list_for_object(target: Option<&Value>, patch: &Value) -> bool {
+    patch.is_array() && target.is_some_and(Value::is_object)
+}
+
 /// Changes what the patch names (RFC 7396 §2): `null` takes a member away, anything but an object takes
 /// the place of what was there.
 pub fn merge(target: &mut Value, patch: &Value) {

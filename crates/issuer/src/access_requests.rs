@@ -121,7 +121,13 @@ impl Issuer {
         tx.find_access_request(permit.tenant(), id).await?.ok_or(Error::NotFound)
     }
 
-    fn told(&self, hand: Hand<'_>, action: &str, request: &AccessRequest) -> Result<Entry> {
+    /// What became of a request, for the log.
+    pub(crate) fn told(
+        &self,
+        hand: Hand<'_>,
+        action: &str,
+        request: &AccessRequest,
+    ) -> Result<Entry> {
         let given = request.answer.as_ref().and_then(|answer| answer.given.as_ref());
         let mut details = Map::from_iter([
             ("user".to_owned(), json!(request.user)),

@@ -3,7 +3,7 @@
 
 use procura_domain::{
     Access, Caller, Relationship, RelationshipState, Terms, UserRole,
-    patch::merge,
+    patch::{is_list_for_object, merge},
     relationship::{Phase, Side, Step},
     terms::Direction,
 };
@@ -346,6 +346,9 @@ pub(crate) fn patched(terms: &Terms, patch: &Patch) -> Result<Terms> {
         let known = MEMBERS.into_iter().find(|member| member == name);
         let name = known.ok_or(Error::Invalid("body"))?;
         let member = document.get_mut(name).ok_or(Error::Broken)?;
+        if is_list_for_object(Some(member), value) {
+            return Err(Error::Invalid(name));
+        }
         merge(member, value);
         patched = serde_json::from_value(document.clone()).map_err(|_| Error::Invalid(name))?;
     }

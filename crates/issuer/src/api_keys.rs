@@ -136,12 +136,13 @@ impl Issuer {
 
     /// A page of the keys of a tenant's people, or of all; without a caller, of whichever are asked for. Whoever
     /// administers no keys sees the own ones, and by a token without a partner's role those of its client.
-    /// What is over is listed for a month more, behind what is live.
+    /// What is over at `now` is listed for a month more, behind what is live.
     pub async fn list_api_keys(
         &self,
         caller: Option<&Caller>,
         tenant: Option<TenantId>,
         page: (Option<Place>, i64),
+        now: Ts,
     ) -> Result<Vec<ApiKey>> {
         let mut which = Which { tenant, ..Which::default() };
         if let Some(caller) = caller.filter(|caller| !caller.is(UserRole::SuperAdmin)) {
@@ -155,7 +156,7 @@ impl Issuer {
                 which.client = (!caller.is_for_own_keys()).then(|| caller.client.clone());
             }
         }
-        Ok(self.0.store.list_api_keys(&which, page, self.0.environment.now()).await?)
+        Ok(self.0.store.list_api_keys(&which, page, now).await?)
     }
 
     /// Ends a key with everything that runs from it.

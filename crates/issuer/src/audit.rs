@@ -126,7 +126,7 @@ impl Issuer {
             caller.read(tenant)?;
         }
         let viewer = (!is_operator).then_some(caller.tenant);
-        let filter = Filter { of_tenant: tenant, viewer, hides_incidents: !is_operator, ..filter };
+        let filter = Filter { of_tenant: tenant, viewer, hides_incidents_of: viewer, ..filter };
         let mut listed = self.0.store.list_audit(&filter).await?;
         if !is_operator {
             for entry in &mut listed {
@@ -143,8 +143,8 @@ impl Issuer {
         filter: Filter,
     ) -> Result<Vec<Listed>> {
         let tenant = caller.administer(caller.tenant)?.tenant();
-        let filter =
-            Filter { target: Some(tenant), is_by_others: true, hides_incidents: true, ..filter };
+        let own = Some(tenant);
+        let filter = Filter { target: own, is_by_others: true, hides_incidents_of: own, ..filter };
         Ok(self.0.store.list_audit(&filter).await?)
     }
 
@@ -165,7 +165,9 @@ impl Issuer {
         let is_bounded = |text: &Option<String>| {
             text.as_ref().is_none_or(|t| t.len() <= 200 && !t.chars().any(char::is_control))
         };
-        let is_reserved = RESERVED.iter().any(|prefix| reported.action.starts_with(prefix));
+        // Not by other letters either: whoever reads a log does not tell them apart.
+        let action = reported.action.to_ascii_lowercase();
+        let is_reserved = RESERVED.iter().any(|prefix| action.starts_with(prefix));
         if !is_word(&reported.action) || is_reserved {
             return Err(Error::Invalid("action"));
         }

@@ -8,14 +8,15 @@ use crate::{Issuer, Result};
 /// What the demands of a tenant's policies ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ended {
-    logins: u64,
+    /// Logins, and keys that rested on one.
+    sessions: u64,
     /// What ran from them.
     pub delegations: u64,
 }
 
 impl Ended {
-    pub(crate) fn add(&mut self, logins: usize, delegations: u64) {
-        self.logins = self.logins.saturating_add(u64::try_from(logins).unwrap_or(u64::MAX));
+    pub(crate) fn add(&mut self, sessions: usize, delegations: u64) {
+        self.sessions = self.sessions.saturating_add(u64::try_from(sessions).unwrap_or(u64::MAX));
         self.delegations = self.delegations.saturating_add(delegations);
     }
 }
@@ -39,7 +40,7 @@ impl Issuer {
             resource_id: policy.map(|id| id.to_string()),
             ..Entry::new(id, self.0.environment.now(), "policy.enforce", "ok")
         };
-        entry.add_detail("logins_ended", &ended.logins);
+        entry.add_detail("sessions_ended", &ended.sessions);
         entry.add_detail("delegations_ended", &ended.delegations);
         tx.audit(entry);
         Ok(())

@@ -56,7 +56,11 @@ impl Issuer {
     pub fn evidence(&self, hand: Hand<'_>, declared: Declared, from: Ts) -> Result<Evidence> {
         let whose = declared.whose;
         let about = Subject { tenant: whose.tenant(), kind: RESOURCE, id: "" };
-        let entry = self.entry_by(hand, ACTION, about, Map::new())?;
+        let details = Map::from_iter([
+            ("whose".to_owned(), json!(whose.word())),
+            ("tenant_id".to_owned(), json!(whose.tenant())),
+        ]);
+        let entry = self.entry_by(hand, ACTION, about, details)?;
         // What is looked into at a partner is not told to the partner.
         let target = entry.target_tenant_id.filter(|_| matches!(whose, Whose::Tenant(_)));
         Ok(Evidence {
@@ -226,7 +230,8 @@ fn beginning(issuer: &str, declared: &Declared, from: Ts) -> Value {
         "kind": "incident", "issuer": issuer, "at": at.rfc3339(), "since": from.rfc3339(),
         "whose": whose.word(), "tenant_id": whose.tenant(), "mode": access,
         "relationships": touched.len(), "requests_declined": declared.requests_declined(),
-        "proposals_declined": declared.proposals_declined(), "delegations_ended": revoked.delegations_ended,
+        "proposals_declined": declared.proposals_declined(),
+        "access_requests_closed": declared.access_requests.len(), "delegations_ended": revoked.delegations_ended,
         "revocation_seq": revoked.seq, "verifiers_live": revoked.verifiers_live,
         "verifiers_confirmed": revoked.verifiers_confirmed, "elapsed_ms": revoked.elapsed_ms,
     })

@@ -175,9 +175,17 @@ impl Issuer {
         let client = tx.find_client(&claims.client_id).await?;
         let (Some(person), Some(client)) = (person, client) else { return Ok(None) };
         let key = match claims.sid {
-            Some(session) => tx.find_api_key_of(session).await?,
+            Some(session) => match tx.find_api_key_of(session).await? {
+                // A key that is gone is asked by no login in its place.
+                None if tx.find_session(session).await?.is_none() => return Ok(None),
+                found => found,
+            },
             None => None,
         };
+        // What a program of the other side's could do is not asked as if its person did it.
+        if key.is_some() && side == Side::Customer {
+            return Ok(None);
+        }
         let issue = self.0.store.find_issue(&claims.jti).await?;
         let question = Question {
             user: person.id,

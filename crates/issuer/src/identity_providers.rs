@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error, Issuer, Result,
     hand::{Hand, Subject, difference},
-    last_admin::has_admin,
+    last_admin::{Administered, administered},
     login::IDP_LOCAL,
     revoke::Revoked,
 };
@@ -89,7 +89,7 @@ impl Issuer {
             return Err(Error::WrongState("too_many_identity_providers"));
         }
         tx.insert_provider(&provider).await?;
-        reachable(tx, &provider).await?;
+        reachable(tx, &provider, None).await?;
         let details = difference(&Value::Object(Map::new()), &shown(&provider)?);
         tx.audit(self.entry_by(hand, ADD, subject(&provider), details)?);
         if is_alone(&provider) {
@@ -185,8 +185,9 @@ impl Issuer {
         if details.is_empty() {
             return Ok((before, None));
         }
+        let stood = (is_alone(&before), administered(tx, before.tenant).await?);
         tx.update_provider(&after).await?;
-        reachable(tx, &after).await?;
+        reachable(tx, &after, Some(stood)).await?;
         tx.audit(self.entry_by(hand, UPDATE, subject(&after), details)?);
         let mut ended = None;
         if after.settings.is_narrower_than(&before.settings) {
@@ -283,8 +284,9 @@ impl Issuer {
         let mut tx = self.begin_by(hand).await?;
         let (provider, _) = provider_for(&mut tx, hand, id, None).await?;
         let link = tx.find_identity_link_of(id, user).await?.ok_or(Error::NotFound)?;
+        let stood = (is_alone(&provider), administered(&mut tx, provider.tenant).await?);
         tx.delete_identity_link(id, user).await?;
-        reachable(&mut tx, &provider).await?;
+        reachable(&mut tx, &provider, Some(stood)).await?;
         let by = (provider.tenant, provider.idp.as_str());
         let ended = end_logins(&mut tx, by, Some(user), CAUSE).await?;
         tx.audit(self.entry_by(hand, CAUSE, subject(&provider), linked(&link))?);
@@ -335,9 +337,22 @@ pub(crate) const fn is_alone(provider: &Provider) -> bool {
 }
 
 /// Where a provider takes the place of passwords, an admin of the tenant must come in, by what its policies
-/// demand as well.
-async fn reachable(tx: &mut Tx, provider: &Provider) -> Result<()> {
-    let is_open = !is_alone(provider) || has_admin(tx, provider.tenant, None).await?;
+/// demand as well. Where it has done so before (`stood`: whether, and who administered then) nothing may become
+/// worse, so that what was stolen can always be taken away.
+async fn reachable(
+    tx: &mut Tx,
+    provider: &Provider,
+    stood: Option<(bool, Administered)>,
+) -> Result<()> {
+    if !is_alone(provider) {
+        return Ok(());
+    }
+    let is_open = match (administered(tx, provider.tenant).await?, stood) {
+        (Administered::Well, _) => true,
+        (now, Some((true, before))) => now >= before,
+        // Whoever is invited comes in by the address that the invitation went to.
+        (now, _) => now == Administered::Not && provider.settings.links_by_email,
+    };
     if is_open { Ok(()) } else { Err(Error::WrongState("no_linked_admin")) }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use procura_domain::{
-    Access, Relationship, RelationshipState, Terms,
+    Access, AccessRequest, Relationship, RelationshipState, Terms,
     relationship::{Side, Step},
 };
 use procura_store::{Tx, agreements::Version, delegations::Delegation};
@@ -90,6 +90,8 @@ pub struct Declared {
     pub at: Ts,
     /// Each that is live, as it was and is.
     pub touched: Vec<Touched>,
+    /// What people were let in for, or waited for, where the customer approves each time: over now.
+    pub access_requests: Vec<AccessRequest>,
     /// What it killed.
     pub revoked: Revoked,
     /// Where the log ended right after it, signed; `None` where that could not be signed or kept.
@@ -144,7 +146,14 @@ impl Issuer {
         tx.find_tenant(whose.tenant()).await?.ok_or(Error::NotFound)?;
         let touched = close(&mut tx, whose, access).await?;
         kill(&mut tx, whose).await?;
-        let ended = self.note_incident(&mut tx, hand, (whose, access), &touched).await?;
+        let access_requests = tx.close_access_requests(whose.end()).await?;
+        for request in &access_requests {
+            let is_yes = request.answer.as_ref().is_some_and(|answer| answer.given.is_some());
+            let action = if is_yes { "access_request.end" } else { "access_request.decline" };
+            tx.audit(self.told(hand, action, request)?);
+        }
+        let counted = (whose, access, access_requests.len());
+        let ended = self.note_incident(&mut tx, hand, counted, &touched).await?;
         let revoked = self.commit_revocation(tx, ended, confirm).await?;
         // It is done: whoever declared it must hear so also where nothing can be signed just now.
         let checkpoint = match self.checkpoint(0).await {
@@ -154,7 +163,7 @@ impl Issuer {
                 None
             }
         };
-        Ok(Declared { whose, access, at, touched, revoked, checkpoint })
+        Ok(Declared { whose, access, at, touched, access_requests, revoked, checkpoint })
     }
 
     /// An entry and a version for each relationship that lost something, and an entry for the whole. Answers
@@ -163,7 +172,7 @@ impl Issuer {
         &self,
         tx: &mut Tx,
         hand: Hand<'_>,
-        (whose, access): (Whose, Access),
+        (whose, access, closed): (Whose, Access, usize),
         touched: &[Touched],
     ) -> Result<u64> {
         let (mut versions, mut ended) = (Vec::new(), 0_usize);
@@ -179,6 +188,7 @@ impl Issuer {
             ("relationships".to_owned(), json!(touched.len())),
             ("requests_declined".to_owned(), json!(requests(touched))),
             ("proposals_declined".to_owned(), json!(proposals(touched))),
+            ("access_requests_closed".to_owned(), json!(closed)),
             ("delegations_ended".to_owned(), json!(ended)),
         ]);
         let id = whose.tenant().to_string();

@@ -25,11 +25,7 @@ pub(crate) async fn can_go(tx: &mut Tx, user: &User) -> Result<()> {
 }
 
 /// Whether an admin of a tenant can log in, besides this one.
-pub(crate) async fn has_admin(
-    tx: &mut Tx,
-    tenant: TenantId,
-    besides: Option<UserId>,
-) -> Result<bool> {
+async fn has_admin(tx: &mut Tx, tenant: TenantId, besides: Option<UserId>) -> Result<bool> {
     let admins = tx.list_admins(tenant, besides).await?;
     can_any_log_in(tx, tenant, &admins).await
 }

@@ -91,10 +91,10 @@ async fn carry_out(issuer: &Issuer, command: &Command, json: bool) -> Result<(),
 /// Page by page to the end.
 async fn all(issuer: &Issuer, of: Option<TenantId>) -> procura_issuer::Result<Vec<ApiKey>> {
     let mut keys: Vec<ApiKey> = Vec::new();
+    let now = issuer.environment().now();
     loop {
-        let now = issuer.environment().now();
         let after = keys.last().map(|last| last.place(now));
-        let page = issuer.list_api_keys(None, of, (after, MOST)).await?;
+        let page = issuer.list_api_keys(None, of, (after, MOST), now).await?;
         let is_full = i64::try_from(page.len()).is_ok_and(|count| count >= MOST);
         keys.extend(page);
         if !is_full {

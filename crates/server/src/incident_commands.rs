@@ -95,8 +95,9 @@ async fn close(issuer: &Issuer, declare: &Declare, data: &Path) -> Result<(), Fa
     let (requests, proposals) = (declared.requests_declined(), declared.proposals_declined());
     println!(
         "{} relationships are {access} or less; {requests} requests and {proposals} proposals declined; \
-         {} delegations ended; {} of {} verifiers have applied it.",
+         {} requests to be let in closed; {} delegations ended; {} of {} verifiers have applied it.",
         declared.touched.len().saturating_sub(requests),
+        declared.access_requests.len(),
         declared.revoked.delegations_ended,
         declared.revoked.verifiers_confirmed,
         declared.revoked.verifiers_live,

@@ -104,7 +104,7 @@ pub(crate) async fn insert(open: &mut Transaction, request: &AccessRequest) -> R
     Ok(())
 }
 
-fn access_request(row: &Row) -> Result<AccessRequest> {
+pub(crate) fn access_request(row: &Row) -> Result<AccessRequest> {
     let given = match (row.opt_parsed("given_scope")?, row.opt_ts("given_until")?) {
         (Some(scope), Some(until)) => {
             Some(Given { scope, until, ended_at: row.opt_ts("ended_at")? })

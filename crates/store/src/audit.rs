@@ -268,15 +268,14 @@ pub struct Filter {
     pub actor: Option<UserId>,
     /// Entries under this relationship.
     pub relationship: Option<RelationshipId>,
-    /// The tenant that looks, where it is not shown the relationship of what the other side refused it: it
-    /// does not find such entries by their relationship either.
+    /// The tenant that looks: what the other side refused it is not found by its relationship either.
     pub viewer: Option<TenantId>,
     /// Entries with this result.
     pub result: Option<String>,
     /// Only entries caused by people of other tenants than the target.
     pub is_by_others: bool,
-    /// Without what was done about the tenant as a partner, for whom it is not told as what it was.
-    pub hides_incidents: bool,
+    /// Without the incidents that were declared about this tenant as a partner.
+    pub hides_incidents_of: Option<TenantId>,
     /// This action.
     pub action: Option<String>,
     /// This kind of thing.
@@ -304,6 +303,10 @@ pub struct Listed {
     pub actor_tenant_name: Option<String>,
 }
 
+/// To a partner they are not told as what they were.
+const NO_INCIDENT_OF: &str =
+    "(action <> 'incident.declare' OR resource_type <> 'partner' OR target_tenant_id <> ?)";
+
 impl Filter {
     /// The one tenant whose entries are listed, as far as there is one.
     fn tenant(&self) -> Option<TenantId> {
@@ -328,8 +331,8 @@ impl Filter {
         and("actor_tenant_id = ?", id(self.actor_tenant));
         and("actor_user_id = ?", self.actor.map(|id| Value::from(id.to_string())));
         and("relationship_id = ?", self.relationship.map(|id| Value::from(id.to_string())));
-        let viewer = self.viewer.filter(|_| self.relationship.is_some());
-        and(&in_sight(), id(viewer));
+        and(&in_sight(), self.relationship.and(id(self.viewer)));
+        and(NO_INCIDENT_OF, id(self.hides_incidents_of));
         and("result = ?", word(&self.result));
         and("action = ?", word(&self.action));
         and("resource_type = ?", word(&self.resource_type));
@@ -338,9 +341,6 @@ impl Filter {
         and("at < ?", at(self.to));
         if self.is_by_others {
             text.push_str(" AND actor_tenant_id <> target_tenant_id");
-        }
-        if self.hides_incidents {
-            text.push_str(" AND NOT (action LIKE 'incident.%' AND resource_type = 'partner')");
         }
         values.push(Value::from(self.limit.unwrap_or(i64::MAX)));
         // Writing to a string cannot fail.

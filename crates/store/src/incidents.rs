@@ -1,11 +1,12 @@
 //! All live relationships of one tenant closed together, and what waits for an answer about them turned down: a
 //! handful of statements, however many they are.
 
-use procura_domain::{Access, Relationship, relationship::Side};
+use procura_domain::{Access, AccessRequest, Relationship, relationship::Side};
 use procura_token::TenantId;
 
 use crate::{
     Result, Store, Tx,
+    access_requests::access_request,
     agreements::{Proposal, Version, proposal},
     delegations::{Delegation, delegation},
     relationships::relationship,
@@ -76,6 +77,31 @@ impl Tx {
         let end = query(if is_out { END_OUT_OF } else { END_INTO });
         let rows = end.bind(tenant.to_string()).fetch_all(self.connection()).await?;
         rows.iter().map(proposal).collect()
+    }
+
+    /// Takes back what people were let in for, where the customer approves each time, and declines what they wait
+    /// for; answers each as it is now.
+    pub async fn close_access_requests(
+        &mut self,
+        (side, tenant): (Side, TenantId),
+    ) -> Result<Vec<AccessRequest>> {
+        const END_OUT_OF: &str = "UPDATE access_requests SET ended_at = $2 WHERE partner_id = $1 \
+                                  AND ended_at IS NULL AND given_until > $2 RETURNING *";
+        const END_INTO: &str = "UPDATE access_requests SET ended_at = $2 WHERE customer_id = $1 \
+                                AND ended_at IS NULL AND given_until > $2 RETURNING *";
+        const DECLINE_OUT_OF: &str = "UPDATE access_requests SET answered_at = $2 WHERE partner_id = $1 \
+                                      AND answered_at IS NULL AND lapses_at > $2 RETURNING *";
+        const DECLINE_INTO: &str = "UPDATE access_requests SET answered_at = $2 WHERE customer_id = $1 \
+                                    AND answered_at IS NULL AND lapses_at > $2 RETURNING *";
+        let (now, is_out) = (self.now(), side == Side::Partner);
+        let mut closed = Vec::new();
+        for text in if is_out { [END_OUT_OF, DECLINE_OUT_OF] } else { [END_INTO, DECLINE_INTO] } {
+            let close = query(text).bind(tenant.to_string()).bind(now.0);
+            for row in close.fetch_all(self.connection()).await? {
+                closed.push(access_request(&row)?);
+            }
+        }
+        Ok(closed)
     }
 
     /// Brings those of them that are agreed on and stand higher down to this position, each as its next version; answers how

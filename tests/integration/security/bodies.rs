@@ -4,7 +4,7 @@ use procura_tests::{Answer, House};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{PAT, ROOT};
+use super::{ADA, PAT, ROOT};
 
 #[tokio::test]
 async fn a_list_where_an_object_belongs_changes_nothing() {
@@ -53,4 +53,29 @@ async fn a_list_where_an_object_belongs_changes_nothing() {
     let about = put(" [").await.problem(400, "invalid_request");
     assert_eq!(about.as_deref(), Some("body"));
     root.post(&secrets, &json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_list_inside_a_patch_takes_no_objects_place() {
+    let house = House::start();
+    let (ada, root) = (house.log_in(ADA).await, house.log_in(ROOT).await);
+    let edge = house.relationship("northwind>acme-corp");
+    let strict = json!({ "conditions": { "require_purpose": true } });
+    ada.patch(&edge, &strict).await.expect(200);
+    let portal = format!("/api/clients/{}", house.demo().clients["portal"].client_id);
+    let before =
+        (ada.get(&edge).await.expect(200).json(), root.get(&portal).await.expect(200).json());
+    for (person, path, member) in [(&ada, &edge, "conditions"), (&root, &portal, "registration")] {
+        for list in [json!([]), json!([null]), json!(["urn:procura:acr:mfa"])] {
+            let refused = person.patch(path, &json!({ member: list })).await;
+            let about = refused.problem(400, "invalid_request");
+            assert_eq!(about.as_deref(), Some(member), "{list}");
+        }
+    }
+    let after =
+        (ada.get(&edge).await.expect(200).json(), root.get(&portal).await.expect(200).json());
+    assert_eq!(after, before);
+    // An empty object names nothing, and changes nothing.
+    ada.patch(&edge, &json!({ "conditions": {} })).await.expect(200);
+    assert_eq!(ada.get(&edge).await.expect(200).json()["conditions"]["require_purpose"], true);
 }

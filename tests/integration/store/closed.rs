@@ -48,7 +48,9 @@ async fn all(store: &Store) -> Vec<Relationship> {
 /// What should have become of an edge.
 fn closed(edge: &Relationship, end: (Side, TenantId), access: Access) -> Relationship {
     let is_its = edge.partner == end.1 || edge.customer == end.1;
-    if !is_its || !edge.state.is_live() || edge.access <= access {
+    // What waits for a first answer is declined, which is not done here.
+    let is_agreed = edge.state.is_live() && edge.state != RelationshipState::Requested;
+    if !is_its || !is_agreed || edge.access <= access {
         return edge.clone();
     }
     Relationship { access, version: edge.version + 1, ..edge.clone() }

@@ -245,3 +245,33 @@ async fn the_operator_answers_on_the_command_line() {
     assert_eq!(read(run(&["end", &id]))[0]["state"], "ended");
     pat.exchange("acme-corp", READ_BILLING).await.oauth_error(400, "access_denied");
 }
+
+#[tokio::test]
+async fn an_incident_closes_what_was_approved_and_what_waits() {
+    let Scene { house, pat, ada, .. } = scene().await;
+    is_pending(&pat.exchange("acme-corp", READ_BILLING).await);
+    let running = newest(&ada).await;
+    approve(&ada, &running, &json!({ "minutes": 60 })).await.expect(200);
+    pat.switch("acme-corp", READ_BILLING).await;
+    is_pending(&pat.exchange("acme-corp", CREATE_TICKETS).await);
+    let waiting = newest(&ada).await;
+
+    let root = house.log_in(ROOT).await;
+    let about = json!({ "partner_id": house.tenant("northwind") });
+    let declared = root.post("/api/incidents", &about).await.expect(200).json();
+    assert_eq!(declared["access_requests_closed"], 2, "{declared}");
+    approve(&ada, &waiting, &json!({})).await.problem(409, "wrong_state");
+    for (request, state, action) in [
+        (&running, "ended", "access_request.end"),
+        (&waiting, "declined", "access_request.decline"),
+    ] {
+        let shown = ada.get(request).await.expect(200).json();
+        assert_eq!(shown["state"], state, "{shown}");
+        let listed = ada.get(&format!("/api/audit-logs?action={action}")).await.expect(200).json();
+        assert_eq!(listed[0]["resource_id"], shown["id"]);
+    }
+    // Opened again by the customer, it is asked anew.
+    let open = json!({ "access": "on" });
+    ada.patch(&house.relationship(EDGE), &open).await.expect(200);
+    assert_ne!(pat.exchange("acme-corp", READ_BILLING).await.status, 200);
+}

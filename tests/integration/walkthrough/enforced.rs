@@ -40,7 +40,7 @@ async fn what_a_partners_policy_ended_stands_in_the_customers_log_alone() {
     let log = ada.get(LOG).await.expect(200).json();
     assert_eq!(log.as_array().map(Vec::len), Some(1), "{log}");
     let entry = &log[0];
-    assert_eq!(entry["details"], json!({ "logins_ended": 2, "delegations_ended": 0 }));
+    assert_eq!(entry["details"], json!({ "sessions_ended": 2, "delegations_ended": 0 }));
     assert_eq!(entry["request_id"], applied.request_id(), "the same request as the application");
     assert_eq!(Some(entry["resource_id"].as_str().unwrap()), strict.rsplit('/').next());
     assert!(entry["actor_user_id"].is_null() && entry["actor_tenant_id"].is_null(), "{entry}");
@@ -48,5 +48,5 @@ async fn what_a_partners_policy_ended_stands_in_the_customers_log_alone() {
     assert_eq!(pat.get(LOG).await.expect(200).json(), json!([]));
     let own = pat.get("/api/audit-logs?action=policy.apply").await.expect(200).json();
     assert_eq!(own.as_array().map(Vec::len), Some(2), "{own}");
-    assert!(!own.to_string().contains("logins_ended"));
+    assert!(!own.to_string().contains("sessions_ended"));
 }

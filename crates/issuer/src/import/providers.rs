@@ -72,7 +72,7 @@ impl Run<'_> {
         let written = written.map_err(|error| match error {
             Error::WrongState(_) => Fault::Seed {
                 place: format!("{place}.settings.replaces_passwords"),
-                why: "no admin of the tenant is linked".to_owned(),
+                why: "no admin of the tenant could log in then".to_owned(),
             },
             other => at(place)(other),
         })?;

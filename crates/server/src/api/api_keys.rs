@@ -106,8 +106,8 @@ pub async fn list(
     let after = cursor.map(|text| Place::parse(text).ok_or(Problem::invalid("cursor")));
     let after = after.transpose()?;
     let tenant = named(&app, &caller, asked.tenant_id.as_deref()).await?;
-    let keys = app.issuer().list_api_keys(Some(&caller), tenant, (after, limit)).await?;
     let now = app.issuer().environment().now();
+    let keys = app.issuer().list_api_keys(Some(&caller), tenant, (after, limit), now).await?;
     let shown = keys.iter().map(|key| shown(key, now)).collect();
     let kept = asked.tenant_id.iter().map(|id| ("tenant_id", id.as_str()));
     Ok(page_of(kept, shown, limit, keys.last().map(|last| last.place(now))))

@@ -110,6 +110,7 @@ fn told(declared: &Declared) -> Value {
         "relationships": touched.collect::<Vec<_>>(),
         "requests_declined": declared.requests_declined(),
         "proposals_declined": declared.proposals_declined(),
+        "access_requests_closed": declared.access_requests.len(),
         "checkpoint": declared.checkpoint,
         "revoked": view::revoked(Some(&declared.revoked)),
     })

@@ -409,6 +409,7 @@ static INCIDENT_COMPONENT: Component = Component {
         ),
         ("requests_declined", Number),
         ("proposals_declined", Number),
+        ("access_requests_closed", Number),
         ("checkpoint", SOME_TEXT),
         ("revoked", REVOKED),
     ]),
